@@ -1,0 +1,333 @@
+//! The kind `CrossAccountRedshiftLink`: what a user asks for.
+
+use super::status::LinkStatus;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The connection between a Redshift warehouse in one AWS account and its users in another.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[kube(
+    group = "redshiftlink.dev",
+    version = "v1alpha1",
+    kind = "CrossAccountRedshiftLink",
+    doc = "The connection between a Redshift warehouse in one AWS account and its users in another.",
+    namespaced,
+    shortname = "rslink",
+    category = "redshiftlink",
+    status = "LinkStatus",
+    derive = "PartialEq",
+    selectable = ".spec.producer.accountId",
+    selectable = ".spec.producer.cluster.identifier",
+    selectable = ".spec.consumer.accountId",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether everything is in place."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is, or is not."
+    ),
+    printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.producer.cluster.identifier"),
+    printcolumn(name = "Producer", type_ = "string", json_path = ".spec.producer.accountId"),
+    printcolumn(name = "Consumer", type_ = "string", json_path = ".spec.consumer.accountId"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Peering", type_ = "string", json_path = ".status.peeringConnectionId", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("self.producer.accountId != self.consumer.accountId")
+        .message("producer and consumer must be two accounts").field_path(".consumer.accountId"),
+    validation = Rule::new("!has(self.consumer.network) || (has(self.access) && has(self.access.databaseUsers))")
+        .message("a network consumer needs access.databaseUsers: whom its roles may become in the database"),
+    validation = Rule::new("!has(self.consumer.network) || !has(self.access) || !has(self.access.sourceIdentity) || self.access.sourceIdentity == 'Ignore'")
+        .message("sourceIdentity is for Studio consumers: a network has no user profiles"),
+    validation = Rule::new("!has(self.consumer.studio) || !has(self.access) || !has(self.access.sourceIdentity) || self.access.sourceIdentity != 'Ignore' || has(self.access.databaseUsers)")
+        .message("sourceIdentity: Ignore needs access.databaseUsers: nothing else says whom a Studio user may become in the database"),
+    validation = Rule::new("!has(self.consumer.studio) || !has(self.access) || !has(self.access.databaseUsers) || (has(self.access.sourceIdentity) && self.access.sourceIdentity == 'Ignore')")
+        .message("access.databaseUsers needs sourceIdentity: Ignore: otherwise each Studio user becomes the database user of his own name")
+)]
+pub struct CrossAccountRedshiftLinkSpec {
+    /// Whether to make what is missing (`Enforce`) or only to show in status what would be made (`Plan`). Absent: `Enforce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Leaves everything at AWS as it is while true. Deleting the object still takes everything down. Absent: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// The side of the warehouse.
+    pub producer: Producer,
+    /// The side of its users.
+    pub consumer: Consumer,
+    /// Who may become whom in the database. Absent: each Studio user becomes the database user of his own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// The VPC peering connection. Absent: one is made, with DNS resolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peering: Option<PeeringSpec>,
+    /// What happens to things at AWS when this object is deleted: `Delete` removes all that it made and nobody else
+    /// needs; `Retain` leaves all in place and gives it up. Absent: `Delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Tags for the roles that are made for this link alone. Things shared with other links do not carry them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::tags")]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl CrossAccountRedshiftLinkSpec {
+    /// True where each session becomes the database user of its own source identity.
+    #[must_use]
+    pub fn ties_source_identity(&self) -> bool {
+        let chosen = self.access.as_ref().and_then(|access| access.source_identity);
+        self.consumer.studio.is_some() && chosen != Some(SourceIdentity::Ignore)
+    }
+
+    /// The consumer's region.
+    #[must_use]
+    pub fn consumer_region(&self) -> &str {
+        self.consumer.region.as_deref().unwrap_or(&self.producer.region)
+    }
+
+    /// True where everything is taken down with the object.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        self.deletion_policy != Some(DeletionPolicy::Retain)
+    }
+}
+
+/// Whether effects are executed.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Mode {
+    Enforce,
+    Plan,
+}
+
+/// What deleting the object does at AWS.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum DeletionPolicy {
+    Delete,
+    Retain,
+}
+
+/// The account and network of the warehouse.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Producer {
+    /// Twelve digit id of the account that owns the warehouse. Immutable.
+    #[schemars(schema_with = "schema::account_id")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("producer.accountId is immutable: make another link"))]
+    pub account_id: String,
+    /// Region of the warehouse. Immutable.
+    #[schemars(schema_with = "schema::region")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("producer.region is immutable: make another link"))]
+    pub region: String,
+    /// A provisioned cluster.
+    pub cluster: ClusterSpec,
+    /// Route tables in which to make routes to the consumer. Absent: the tables of all subnets of the cluster's subnet group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::route_table_ids")]
+    pub route_table_ids: Option<BTreeSet<String>>,
+    /// The security group of the cluster in which to let the consumer in. Absent: of the cluster's VPC security groups the
+    /// one with the smallest id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::security_group_id")]
+    pub security_group_id: Option<String>,
+}
+
+/// A provisioned Redshift cluster and the database in it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusterSpec {
+    /// Identifier of the cluster. Immutable.
+    #[schemars(schema_with = "schema::cluster_identifier")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("producer.cluster.identifier is immutable: make another link"))]
+    pub identifier: String,
+    /// The database to be read.
+    #[schemars(schema_with = "schema::database")]
+    pub database: String,
+}
+
+/// The account and network of the users.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("has(self.studio) != has(self.network)").message("exactly one of studio and network must be given"),
+    validation = Rule::new("has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)")
+        .message("consumer.region is immutable: make another link"),
+    validation = Rule::new("has(self.studio) == has(oldSelf.studio)").message("a consumer stays Studio or network: make another link")
+)]
+pub struct Consumer {
+    /// Twelve digit id of the account of the users. Immutable.
+    #[schemars(schema_with = "schema::account_id")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("consumer.accountId is immutable: make another link"))]
+    pub account_id: String,
+    /// Region of the users. Absent: the producer's. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::region")]
+    pub region: Option<String>,
+    /// A SageMaker Studio domain: its VPC, subnets, security groups and execution roles are found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub studio: Option<Studio>,
+    /// Any other consumer (EKS pods, Lambda, EC2), named directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+}
+
+/// A SageMaker Studio domain.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Studio {
+    /// Id of the domain. Immutable.
+    #[schemars(schema_with = "schema::domain_id")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("consumer.studio.domainId is immutable: make another link"))]
+    pub domain_id: String,
+}
+
+/// A consumer that is not Studio.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Network {
+    /// The VPC. Immutable.
+    #[schemars(schema_with = "schema::vpc_id")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("consumer.network.vpcId is immutable: make another link"))]
+    pub vpc_id: String,
+    /// The subnets that the users run in: routes to the warehouse are made in their tables.
+    #[schemars(schema_with = "schema::subnet_ids")]
+    pub subnet_ids: BTreeSet<String>,
+    /// The security groups of the users. Absent: all addresses of the VPC are let in at the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::security_group_ids")]
+    pub security_group_ids: Option<BTreeSet<String>>,
+    /// ARNs of the roles that the users run as.
+    #[schemars(schema_with = "schema::role_arns")]
+    pub role_arns: BTreeSet<String>,
+}
+
+/// Who may become whom in the database.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// Whether the name of the Studio user profile ties a session to the database user of that name: `Require` checks
+    /// that the domain is set so, `Ignore` goes without. Absent: `Require` for Studio consumers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_identity: Option<SourceIdentity>,
+    /// The database users that the consumer's roles may become, where no source identity ties them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::database_users")]
+    pub database_users: Option<BTreeSet<String>>,
+    /// Existing database groups that users may join for a session. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::database_groups")]
+    pub database_groups: Option<BTreeSet<String>>,
+    /// Whether a database user that does not exist is created at the first connection. Absent: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_users: Option<bool>,
+}
+
+/// How the name of a Studio user is carried. No value is `Off` or `No`: YAML would read a boolean.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum SourceIdentity {
+    Require,
+    Ignore,
+}
+
+/// The VPC peering connection.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeeringSpec {
+    /// Whether the consumer resolves public names of the producer's VPC to private addresses, so that the endpoint of
+    /// a publicly accessible cluster is reached through the connection. Absent: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_resolution: Option<bool>,
+    /// An active connection between exactly the two VPCs, made by others, to be used and never changed. Absent: one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::peering_id")]
+    pub existing_id: Option<String>,
+    /// Whether to make a route although a broader one carries the same addresses today, which moves live traffic.
+    /// Absent: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_over_routes: Option<bool>,
+}
+
+/// Schemas with bounds: the API server estimates the cost of rules by them.
+mod schema {
+    use schemars::{Schema, SchemaGenerator, json_schema};
+
+    fn text(pattern: &str, max: u32) -> Schema {
+        json_schema!({"type": "string", "minLength": 1, "maxLength": max, "pattern": pattern})
+    }
+    fn set(item: &Schema, min: u32, max: u32) -> Schema {
+        json_schema!({"type": "array", "items": item, "minItems": min, "maxItems": max, "x-kubernetes-list-type": "set"})
+    }
+    pub fn account_id(_: &mut SchemaGenerator) -> Schema {
+        text("^[0-9]{12}$", 12)
+    }
+    pub fn region(_: &mut SchemaGenerator) -> Schema {
+        text("^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$", 32)
+    }
+    pub fn cluster_identifier(_: &mut SchemaGenerator) -> Schema {
+        text("^[a-z](-?[a-z0-9])*$", 63)
+    }
+    // no `*`, `?` or `$`: names become part of ARNs in policies
+    pub fn database(_: &mut SchemaGenerator) -> Schema {
+        text("^[a-z_][a-z0-9_@.-]*$", 64)
+    }
+    pub fn domain_id(_: &mut SchemaGenerator) -> Schema {
+        text("^d-[a-z0-9]+$", 63)
+    }
+    pub fn vpc_id(_: &mut SchemaGenerator) -> Schema {
+        text("^vpc-[0-9a-f]{8,17}$", 21)
+    }
+    pub fn peering_id(_: &mut SchemaGenerator) -> Schema {
+        text("^pcx-[0-9a-f]{8,17}$", 21)
+    }
+    pub fn security_group_id(_: &mut SchemaGenerator) -> Schema {
+        text("^sg-[0-9a-f]{8,17}$", 20)
+    }
+    pub fn security_group_ids(g: &mut SchemaGenerator) -> Schema {
+        set(&security_group_id(g), 1, 16)
+    }
+    pub fn subnet_ids(_: &mut SchemaGenerator) -> Schema {
+        set(&text("^subnet-[0-9a-f]{8,17}$", 24), 1, 16)
+    }
+    pub fn route_table_ids(_: &mut SchemaGenerator) -> Schema {
+        set(&text("^rtb-[0-9a-f]{8,17}$", 21), 1, 16)
+    }
+    pub fn role_arns(_: &mut SchemaGenerator) -> Schema {
+        set(&text(r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$", 600), 1, 16)
+    }
+    pub fn database_users(_: &mut SchemaGenerator) -> Schema {
+        set(&text("^[a-z][a-z0-9_+.@-]*$", 64), 1, 20)
+    }
+    pub fn database_groups(_: &mut SchemaGenerator) -> Schema {
+        set(&text("^[a-z_][a-z0-9_+.@-]*$", 64), 1, 20)
+    }
+    pub fn tags(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "maxProperties": 40,
+            "additionalProperties": {"type": "string", "maxLength": 256, "pattern": r"^[\p{L}\p{Z}\p{N}_.:/=+@-]*$"},
+            "x-kubernetes-validations": [
+                {"rule": "self.all(k, size(k) >= 1 && size(k) <= 128)", "message": "a tag key has 1 to 128 characters"},
+                {"rule": r"self.all(k, k.matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]*$'))", "message": "a tag key has letters, digits, spaces and _.:/=+@- only"},
+                {"rule": "self.all(k, !k.lowerAscii().startsWith('aws:'))", "message": "tag keys beginning with aws: are reserved by AWS"},
+                {"rule": "self.all(k, !k.lowerAscii().startsWith('redshift'))",
+                 "message": "tag keys beginning with redshift are refused: such tags confer database users and roles, or are our own mark"}
+            ]
+        })
+    }
+}

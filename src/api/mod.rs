@@ -1,0 +1,19 @@
+//! What users write and read: the kinds of the group `redshiftlink.dev`, their rules and their conditions.
+
+pub mod conditions;
+mod crd;
+pub mod link;
+pub mod status;
+
+pub use crd::{CrdFile, crds};
+pub use link::{CrossAccountRedshiftLink, CrossAccountRedshiftLinkSpec};
+pub use status::LinkStatus;
+
+/// The finalizer that keeps a link until nothing of it is left at AWS.
+pub const FINALIZER: &str = "redshiftlink.dev/link";
+
+/// Setting this annotation to another value makes the controller look at once; it is echoed in status.
+pub const RECONCILE_REQUESTED_AT: &str = "redshiftlink.dev/reconcile-requested-at";
+
+/// Field manager and reporter of everything that this program writes to Kubernetes.
+pub const MANAGER: &str = "redshift-link";

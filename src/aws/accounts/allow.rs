@@ -1,0 +1,247 @@
+//! May the objects of a namespace use this warehouse, this domain, these roles?
+
+use super::{Account, Accounts, Allow, Namespaces, Side};
+use crate::api::link::CrossAccountRedshiftLinkSpec;
+use crate::aws::scope::AccountId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose object it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Tenant<'a> {
+    /// Name of the namespace.
+    pub namespace: &'a str,
+    /// Labels of the namespace.
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+/// The accounts that an object may use, and so their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grants<'a> {
+    /// The warehouse's account.
+    pub producer: &'a Account,
+    /// The users' account.
+    pub consumer: &'a Account,
+}
+
+/// Why an object may not do what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The file has no such account.
+    #[error("account {0} is not in the accounts file: ask the platform team to add it")]
+    NotConfigured(AccountId),
+    /// The account is there, but not for this.
+    #[error(
+        "namespace {namespace} may not use {what} in account {account} as {side}: ask the platform team to allow it in the accounts file"
+    )]
+    NotAllowed {
+        /// The account.
+        account: AccountId,
+        /// The namespace.
+        namespace: String,
+        /// As which side.
+        side: Side,
+        /// What is not allowed.
+        what: String,
+    },
+}
+
+/// Checks a whole spec, before any call.
+///
+/// # Errors
+/// An account is unknown, or something of the spec is not allowed to this namespace.
+pub fn allow<'a>(
+    spec: &CrossAccountRedshiftLinkSpec,
+    tenant: Tenant<'_>,
+    accounts: &'a Accounts,
+) -> Result<Grants<'a>, Denied> {
+    let (producer, consumer) = (&spec.producer, &spec.consumer);
+    let access = spec.access.as_ref();
+    let empty = BTreeSet::new();
+    let groups = access.and_then(|a| a.database_groups.as_ref()).unwrap_or(&empty);
+    let users = access.and_then(|a| a.database_users.as_ref()).unwrap_or(&empty);
+    let cluster = BTreeSet::from([producer.cluster.identifier.clone()]);
+    let producer_asks: Vec<(&str, &BTreeSet<String>, Field)> = vec![
+        ("cluster", &cluster, |a| &a.clusters),
+        ("database group", groups, |a| &a.database_groups),
+        ("database user", users, |a| &a.database_users),
+    ];
+    let domain: BTreeSet<_> = consumer.studio.iter().map(|s| s.domain_id.clone()).collect();
+    let vpc: BTreeSet<_> = consumer.network.iter().map(|n| n.vpc_id.clone()).collect();
+    let roles = consumer.network.as_ref().map_or(&empty, |n| &n.role_arns);
+    let consumer_asks: Vec<(&str, &BTreeSet<String>, Field)> =
+        vec![("Studio domain", &domain, |a| &a.domains), ("VPC", &vpc, |a| &a.vpcs), ("role", roles, |a| &a.roles)];
+    let producer = side(accounts, &producer.account_id, tenant, Side::Producer, &producer_asks)?;
+    let consumer = side(accounts, &consumer.account_id, tenant, Side::Consumer, &consumer_asks)?;
+    let protected = |user: &&String| user.as_str() == "rdsdb" || producer.protected_database_users.contains(*user);
+    if let Some(user) = users.iter().find(protected) {
+        return Err(denied(producer, tenant, Side::Producer, format!("the protected database user {user}")));
+    }
+    if let Some(role) = roles.iter().find(|role| !consumer.may_extend_role(role)) {
+        return Err(denied(consumer, tenant, Side::Consumer, format!("role {role}, which is reserved,")));
+    }
+    Ok(Grants { producer, consumer })
+}
+
+type Field = fn(&Allow) -> &BTreeSet<String>;
+
+fn side<'a>(
+    accounts: &'a Accounts,
+    id: &str,
+    tenant: Tenant<'_>,
+    side: Side,
+    asks: &[(&str, &BTreeSet<String>, Field)],
+) -> Result<&'a Account, Denied> {
+    let id = AccountId(id.to_owned());
+    let account = accounts.get(&id).ok_or_else(|| Denied::NotConfigured(id.clone()))?;
+    // One entry must allow all of it: a cluster of one entry does not go with the groups of another.
+    let missing = |entry: &Allow| {
+        asks.iter().enumerate().find_map(|(depth, (noun, wanted, field))| {
+            let refused = wanted.iter().find(|one| !has(field(entry), one))?;
+            Some((depth, format!("{noun} {refused}")))
+        })
+    };
+    let mut nearest = None;
+    for entry in account.allow.iter().filter(|entry| entry.side == side && is_for(&entry.namespaces, tenant)) {
+        match missing(entry) {
+            None => return Ok(account),
+            refusal => nearest = nearest.max(refusal),
+        }
+    }
+    Err(denied(account, tenant, side, nearest.map_or_else(|| "anything".into(), |(_, what)| what)))
+}
+
+fn denied(account: &Account, tenant: Tenant<'_>, side: Side, what: String) -> Denied {
+    Denied::NotAllowed { account: account.id.clone(), namespace: tenant.namespace.into(), side, what }
+}
+
+fn has(list: &BTreeSet<String>, one: &str) -> bool {
+    list.contains("*") || list.contains(one)
+}
+
+fn is_for(namespaces: &Namespaces, tenant: Tenant<'_>) -> bool {
+    match namespaces {
+        Namespaces::Names(names) => has(names, tenant.namespace),
+        Namespaces::Labels(l) => l.match_labels.iter().all(|(key, value)| tenant.labels.get(key) == Some(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const FILE: &str = r#"
+accounts:
+- id: "111122223333"
+  roleArn: arn:aws:iam::111122223333:role/redshift-link
+  externalId: p-id
+  protectedDatabaseUsers: [etl]
+  allow:
+  - {namespaces: [ml], as: producer, clusters: [warehouse], databaseGroups: [readers], databaseUsers: [etl, rdsdb, app]}
+  - {namespaces: [ml], as: producer, clusters: [finance]}
+  - {namespaces: {matchLabels: {tier: test}}, as: producer, clusters: ["*"]}
+- id: "444455556666"
+  roleArn: arn:aws:iam::444455556666:role/redshift-link
+  externalId: c-id
+  allow:
+  - {namespaces: [ml], as: consumer, domains: [d-1], vpcs: [vpc-1], roles: ["arn:aws:iam::444455556666:role/app"]}
+  - {namespaces: {matchLabels: {tier: test}}, as: consumer, domains: [d-2]}
+"#;
+
+    fn spec(change: &Value) -> CrossAccountRedshiftLinkSpec {
+        let mut spec = json!({
+            "producer": {"accountId": "111122223333", "region": "eu-west-1", "cluster": {"identifier": "warehouse", "database": "analytics"}},
+            "consumer": {"accountId": "444455556666", "studio": {"domainId": "d-1"}}
+        });
+        for (pointer, value) in change.as_object().unwrap() {
+            match pointer.rsplit_once('/').unwrap() {
+                (parent, key) if value.is_null() => {
+                    drop(spec.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key))
+                }
+                (parent, key) => spec.pointer_mut(parent).unwrap()[key] = value.clone(),
+            }
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn network() -> Value {
+        json!({"vpcId": "vpc-1", "subnetIds": ["subnet-1"], "roleArns": ["arn:aws:iam::444455556666:role/app"]})
+    }
+
+    #[test]
+    fn what_is_listed_may_be_used() {
+        let accounts = Accounts::parse(FILE).unwrap();
+        let labels = BTreeMap::from([("tier".to_owned(), "test".to_owned())]);
+        let none = BTreeMap::new();
+        for (namespace, labels, change) in [
+            ("ml", &none, json!({})),
+            ("ml", &none, json!({"/access": {"databaseGroups": ["readers"]}})),
+            ("ml", &none, json!({"/producer/cluster/identifier": "finance"})),
+            ("other", &labels, json!({"/consumer/studio/domainId": "d-2"})),
+            (
+                "ml",
+                &none,
+                json!({"/consumer/studio": null, "/consumer/network": network(), "/access": {"databaseUsers": ["app"]}}),
+            ),
+        ] {
+            let tenant = Tenant { namespace, labels };
+            let grants = allow(&spec(&change), tenant, &accounts).unwrap_or_else(|e| panic!("{change}: {e}"));
+            assert_eq!((grants.producer.external_id.as_str(), grants.consumer.external_id.as_str()), ("p-id", "c-id"));
+        }
+    }
+
+    /// Every way for one who may only make objects in his namespace to reach what is another's.
+    #[test]
+    fn tries_to_reach_what_is_not_listed_are_refused() {
+        let accounts = Accounts::parse(FILE).unwrap();
+        let none = BTreeMap::new();
+        let network_with = |key: &str, value: Value| {
+            let mut network = network();
+            network[key] = value;
+            json!({"/consumer/studio": null, "/consumer/network": network, "/access": {"databaseUsers": ["app"]}})
+        };
+        for (namespace, change, says) in [
+            ("other", json!({}), "namespace other may not use anything in account 111122223333 as producer"),
+            ("ml2", json!({}), "may not use anything"),
+            ("ml", json!({"/producer/cluster/identifier": "payroll"}), "cluster payroll"),
+            ("ml", json!({"/producer/cluster/identifier": "WAREHOUSE"}), "cluster WAREHOUSE"),
+            ("ml", json!({"/producer/accountId": "999900001111"}), "account 999900001111 is not in the accounts file"),
+            ("ml", json!({"/consumer/accountId": "999900001111"}), "account 999900001111 is not in the accounts file"),
+            (
+                "ml",
+                json!({"/producer/accountId": "444455556666", "/consumer/accountId": "111122223333"}),
+                "account 444455556666 as producer",
+            ),
+            ("ml", json!({"/consumer/studio/domainId": "d-2"}), "Studio domain d-2"),
+            ("ml", json!({"/access": {"databaseGroups": ["readers", "admins"]}}), "database group admins"),
+            // the groups of one entry do not go with the cluster of another
+            (
+                "ml",
+                json!({"/producer/cluster/identifier": "finance", "/access": {"databaseGroups": ["readers"]}}),
+                "may not use",
+            ),
+            ("ml", network_with("vpcId", json!("vpc-2")), "VPC vpc-2"),
+            (
+                "ml",
+                network_with("roleArns", json!(["arn:aws:iam::444455556666:role/admin"])),
+                "role arn:aws:iam::444455556666:role/admin",
+            ),
+            ("ml", network_with("roleArns", json!(["arn:aws:iam::444455556666:role/redshift-link"])), "role arn:"),
+            (
+                "ml",
+                json!({"/access": {"sourceIdentity": "Ignore", "databaseUsers": ["etl"]}}),
+                "protected database user etl",
+            ),
+            (
+                "ml",
+                json!({"/access": {"sourceIdentity": "Ignore", "databaseUsers": ["rdsdb"]}}),
+                "protected database user rdsdb",
+            ),
+            ("ml", json!({"/access": {"sourceIdentity": "Ignore", "databaseUsers": ["admin"]}}), "database user admin"),
+        ] {
+            let error =
+                allow(&spec(&change), Tenant { namespace, labels: &none }, &accounts).expect_err(&change.to_string());
+            assert!(error.to_string().contains(says), "{change}: {error}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! AWS as the rest of the program knows it: what can be read, what can be changed, what can go wrong.
+
+pub mod accounts;
+pub mod effect;
+pub mod error;
+pub mod mark;
+pub mod model;
+pub mod policy;
+pub mod read;
+pub mod scope;
+pub mod shared;

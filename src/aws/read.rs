@@ -1,0 +1,168 @@
+//! The catalog of reads: what can be asked of AWS, and what has been seen.
+//!
+//! A plan is computed from a [`Seen`]. Where it lacks something it says so ([`Gap::Unread`]) and is computed again once
+//! that has been read, so what is observed and what is planned cannot come apart. Adding a line to the table below is
+//! all it takes to read something new: the port, the sharing of listings and the published permissions follow from it.
+
+use super::error::{AwsError, Look, Operation, Service};
+use super::model::{
+    App, Cluster, Domain, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
+    VpcDns,
+};
+use super::scope::{Partition, Scope};
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why something is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Gap {
+    /// It has not been read yet.
+    Unread(BTreeSet<Read>),
+    /// It was asked for and refused.
+    Refused(Box<AwsError>),
+}
+
+/// What was found, by id. An id that is not in it is not there.
+pub type Found<K, V> = BTreeMap<K, V>;
+
+macro_rules! reads {
+    ($($(#[$doc:meta])* $method:ident: $kind:ident($id:ty) -> $answer:ty, $service:ident [$($operation:literal),+];)+) => {
+        /// One thing to be read.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Read {
+            $($(#[$doc])* $kind(Scope, $id),)+
+        }
+
+        /// Everything read so far. Each answer, a refusal too, is a value.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Seen {
+            $($method: BTreeMap<(Scope, $id), Look<$answer>>,)+
+        }
+
+        impl Seen {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// It has not been read, or was refused.
+                pub fn $method(&self, at: &Scope, id: impl Into<$id>) -> Result<&$answer, Gap> {
+                    let key = (at.clone(), id.into());
+                    match self.$method.get(&key) {
+                        Some(Ok(answer)) => Ok(answer),
+                        Some(Err(error)) => Err(Gap::Refused(Box::new(error.clone()))),
+                        None => Err(Gap::Unread(BTreeSet::from([Read::$kind(key.0, key.1)]))),
+                    }
+                }
+            )+
+
+            /// Forgets route tables. They say which table serves a subnet, for which they are read before the wants
+            /// of a link are published, and they hold routes, which must be read after that.
+            pub fn forget_route_tables(&mut self) {
+                self.tables_of_vpc.clear();
+            }
+
+            /// Adds an answer.
+            pub fn insert(&mut self, answer: Answer) {
+                match answer {
+                    $(Answer::$kind(at, id, answer) => { self.$method.insert((at, id), answer); })+
+                }
+            }
+        }
+
+        /// The answer to a [`Read`].
+        #[derive(Clone, Debug)]
+        #[allow(missing_docs)]
+        pub enum Answer {
+            $($kind(Scope, $id, Look<$answer>),)+
+        }
+
+        /// The reading half of the port to AWS. Each method takes all ids that are wanted at once and leaves out what
+        /// is not there.
+        #[async_trait]
+        pub trait Reads: Send + Sync {
+            $($(#[$doc])* async fn $method(&self, at: &Scope, ids: &BTreeSet<$id>) -> Look<Found<$id, $answer>>;)+
+        }
+
+        /// The API operations behind each kind of read.
+        pub const OPERATIONS: &[(&str, &[Operation])] = &[
+            $((stringify!($method), &[$(Operation::new(Service::$service, $operation)),+]),)+
+        ];
+
+        /// Listings in flight and just finished, one lane for each kind of read (see [`super::shared`]).
+        #[derive(Default)]
+        pub(super) struct Lanes {
+            $($method: super::shared::Lane<$id, $answer>,)+
+        }
+
+        impl Lanes {
+            /// Answers `read` by a listing that began at `since` or later.
+            pub(super) async fn answer(&self, source: &dyn Reads, read: Read, since: tokio::time::Instant) -> Answer {
+                match read {
+                    $(Read::$kind(at, id) => {
+                        let answer = self.$method.get(&at, id.clone(), since, |ids| {
+                            let at = at.clone();
+                            async move { source.$method(&at, &ids).await }
+                        }).await;
+                        Answer::$kind(at, id, answer)
+                    })+
+                }
+            }
+        }
+
+        impl Read {
+            /// The service that answers.
+            #[must_use]
+            pub const fn service(&self) -> Service {
+                match self {
+                    $(Self::$kind(..) => Service::$service,)+
+                }
+            }
+        }
+    };
+}
+
+reads! {
+    /// The partition of an account, once its session is known to be of that account.
+    identity: Identity(()) -> Option<Partition>, Sts ["GetCallerIdentity"];
+    /// A provisioned cluster, by identifier.
+    cluster: Cluster(String) -> Option<Cluster>, Redshift ["DescribeClusters"];
+    /// The subnet ids of a cluster subnet group, by name.
+    subnet_group: SubnetGroup(String) -> Option<BTreeSet<String>>, Redshift ["DescribeClusterSubnetGroups"];
+    /// A Studio domain, by id.
+    domain: Domain(String) -> Option<Domain>, SageMaker ["DescribeDomain"];
+    /// Roles and groups of all user profiles of a domain that have their own.
+    user_profiles: UserProfiles(String) -> StudioUsers, SageMaker ["ListUserProfiles", "DescribeUserProfile"];
+    /// Apps of a domain that are running or about to.
+    live_apps: LiveApps(String) -> Vec<App>, SageMaker ["ListApps"];
+    /// A VPC, by id.
+    vpc: Vpc(String) -> Option<Vpc>, Ec2 ["DescribeVpcs"];
+    /// The DNS attributes of a VPC.
+    vpc_dns: VpcDns(String) -> Option<VpcDns>, Ec2 ["DescribeVpcAttribute"];
+    /// A subnet, by id.
+    subnet: Subnet(String) -> Option<Subnet>, Ec2 ["DescribeSubnets"];
+    /// All route tables of a VPC.
+    tables_of_vpc: TablesOfVpc(String) -> Vec<RouteTable>, Ec2 ["DescribeRouteTables"];
+    /// All route tables with a route through a peering connection.
+    tables_through: TablesThrough(String) -> Vec<RouteTable>, Ec2 ["DescribeRouteTables"];
+    /// The IPv4 blocks of a managed prefix list.
+    prefix_list: PrefixList(String) -> BTreeSet<Ipv4Net>, Ec2 ["GetManagedPrefixListEntries"];
+    /// A security group, by id.
+    security_group: SecurityGroup(String) -> Option<SecurityGroup>, Ec2 ["DescribeSecurityGroups"];
+    /// All rules of a security group.
+    rules_of_group: RulesOfGroup(String) -> Vec<Rule>, Ec2 ["DescribeSecurityGroupRules"];
+    /// All security group rules that carry this installation's mark.
+    marked_rules: MarkedRules(()) -> Vec<Rule>, Ec2 ["DescribeSecurityGroupRules"];
+    /// All peering connections that the account sees, in every state.
+    peerings: Peerings(()) -> Vec<Peering>, Ec2 ["DescribeVpcPeeringConnections"];
+    /// A role, by name.
+    role: Role(String) -> Option<Role>, Iam ["GetRole"];
+    /// An inline policy's document, by role and policy name.
+    role_policy: RolePolicy((String, String)) -> Option<String>, Iam ["GetRolePolicy"];
+    /// The names of all policies on a role.
+    role_policies: RolePolicies(String) -> Option<RolePolicies>, Iam ["ListRolePolicies", "ListAttachedRolePolicies"];
+    /// All roles under this installation's path.
+    marked_roles: MarkedRoles(()) -> Vec<Role>, Iam ["ListRoles"];
+    /// How many characters a trust policy may have.
+    trust_policy_quota: TrustPolicyQuota(()) -> Option<usize>, Iam ["GetAccountSummary"];
+}

@@ -1,0 +1,171 @@
+//! One listing serves many loops.
+//!
+//! Loops that want things of the same kind from the same account and region at the same time are answered by one call,
+//! and a loop may use any answer whose call began no earlier than it asks for.
+
+use super::error::Look;
+use super::read::{Answer, Found, Lanes, Read, Reads};
+use super::scope::Scope;
+use futures::future::join_all;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Answers older than this are dropped; no loop asks for older ones.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// The reading half of the port, with listings shared among loops.
+pub struct SharedReads {
+    source: Arc<dyn Reads>,
+    lanes: Lanes,
+}
+
+impl SharedReads {
+    /// Shares the reads of `source`.
+    #[must_use]
+    pub fn new(source: Arc<dyn Reads>) -> Self {
+        Self { source, lanes: Lanes::default() }
+    }
+
+    /// Reads all of `wanted` side by side; `since` says for each how old its call may be.
+    pub async fn look(&self, wanted: BTreeSet<Read>, since: impl Fn(&Read) -> Instant) -> Vec<Answer> {
+        let answers = wanted.into_iter().map(|read| {
+            let since = since(&read);
+            self.lanes.answer(self.source.as_ref(), read, since)
+        });
+        join_all(answers).await
+    }
+}
+
+/// The calls of one kind of read.
+pub(super) struct Lane<K, V> {
+    places: Mutex<HashMap<Scope, Arc<Place<K, V>>>>,
+}
+
+impl<K, V> Default for Lane<K, V> {
+    fn default() -> Self {
+        Self { places: Mutex::default() }
+    }
+}
+
+/// The calls of one kind of read in one account and region: one at a time, each for all ids wanted by then.
+struct Place<K, V> {
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State<K, V>>,
+}
+
+struct State<K, V> {
+    wanted: BTreeSet<K>,
+    answers: BTreeMap<K, (Instant, Look<V>)>,
+}
+
+impl<K: Ord + Clone, V: Clone + Default> Lane<K, V> {
+    pub(super) async fn get<F>(&self, at: &Scope, id: K, since: Instant, call: impl FnOnce(BTreeSet<K>) -> F) -> Look<V>
+    where
+        F: Future<Output = Look<Found<K, V>>>,
+    {
+        let place = self.place(at);
+        if let Some(answer) = place.fresh(&id, since) {
+            return answer;
+        }
+        place.with(|state| state.wanted.insert(id.clone()));
+        let _turn = place.turn.lock().await;
+        if let Some(answer) = place.fresh(&id, since) {
+            return answer;
+        }
+        let mut ids = place.with(|state| std::mem::take(&mut state.wanted));
+        ids.insert(id.clone());
+        let began = Instant::now();
+        let found = call(ids.clone()).await;
+        place.with(|state| {
+            state.answers.retain(|_, (at, _)| began.duration_since(*at) < KEPT);
+            match found {
+                Ok(mut found) => {
+                    let answers = ids.into_iter().map(|id| {
+                        let answer = found.remove(&id).unwrap_or_default();
+                        (id, (began, Ok(answer)))
+                    });
+                    state.answers.extend(answers);
+                }
+                Err(error) => state.answers.extend(ids.into_iter().map(|id| (id, (began, Err(error.clone()))))),
+            }
+        });
+        place.fresh(&id, since).expect("the call just made began after it was asked for")
+    }
+
+    fn place(&self, at: &Scope) -> Arc<Place<K, V>> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = places.entry(at.clone()).or_insert_with(|| {
+            let state = State { wanted: BTreeSet::new(), answers: BTreeMap::new() };
+            Arc::new(Place { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) })
+        });
+        Arc::clone(place)
+    }
+}
+
+impl<K: Ord, V: Clone> Place<K, V> {
+    fn with<T>(&self, f: impl FnOnce(&mut State<K, V>) -> T) -> T {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn fresh(&self, id: &K, since: Instant) -> Option<Look<V>> {
+        self.with(|state| state.answers.get(id).filter(|(began, _)| *began >= since).map(|(_, answer)| answer.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn loops_that_ask_at_the_same_time_share_two_calls() {
+        let lane = Lane::<u32, Option<u32>>::default();
+        let calls = AtomicUsize::new(0);
+        let at = Scope::new("111122223333", "eu-west-1");
+        let since = Instant::now();
+        let asks = (0..50).map(|id| {
+            lane.get(&at, id, since, |ids| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    Ok(ids.into_iter().filter(|id| id % 2 == 0).map(|id| (id, Some(id))).collect())
+                }
+            })
+        });
+        let answers = join_all(asks).await;
+        assert_eq!(answers[4], Ok(Some(4)));
+        assert_eq!(answers[5], Ok(None), "what is not found is not there");
+        assert_eq!(calls.load(Ordering::Relaxed), 2, "the first asks alone, the others together");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_older_than_asked_for_is_not_used() {
+        let lane = Lane::<(), u32>::default();
+        let calls = AtomicUsize::new(0);
+        let at = Scope::new("111122223333", "eu-west-1");
+        let ask = |since| {
+            lane.get(&at, (), since, |_| {
+                let n = calls.fetch_add(1, Ordering::Relaxed);
+                async move { Ok(Found::from([((), u32::try_from(n).unwrap())])) }
+            })
+        };
+        let start = Instant::now();
+        assert_eq!(ask(start).await, Ok(0));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(ask(start).await, Ok(0));
+        assert_eq!(ask(Instant::now()).await, Ok(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_is_dropped_in_the_middle_blocks_nobody() {
+        let lane = Lane::<(), u32>::default();
+        let at = Scope::new("111122223333", "eu-west-1");
+        let since = Instant::now();
+        let hung = lane.get(&at, (), since, |_| std::future::pending());
+        assert!(tokio::time::timeout(Duration::from_secs(1), hung).await.is_err());
+        let answer = lane.get(&at, (), since, |_| async { Ok(Found::from([((), 7)])) });
+        assert_eq!(answer.await, Ok(7));
+    }
+}

@@ -1,0 +1,53 @@
+//! Kubernetes as the loop knows it: one small port, so that the loop runs without an API server too.
+
+use crate::api::{CrossAccountRedshiftLink, LinkStatus};
+use crate::aws::error::Class;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+/// Something to be told in an Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// Warning rather than Normal.
+    pub warning: bool,
+    /// Machine readable reason.
+    pub reason: String,
+    /// What happened.
+    pub note: String,
+}
+
+/// A refusal or failure of the API server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{action}: {message}")]
+pub struct KubernetesError {
+    /// What was tried.
+    pub action: &'static str,
+    /// What the API server said.
+    pub message: String,
+    /// What it asks for.
+    pub class: Class,
+}
+
+/// What the loop does to Kubernetes.
+#[async_trait]
+pub trait Kubernetes: Send + Sync {
+    /// Adds our finalizer to exactly this version of the object; gives the new version.
+    async fn add_finalizer(&self, link: &CrossAccountRedshiftLink)
+    -> Result<CrossAccountRedshiftLink, KubernetesError>;
+
+    /// Removes our finalizer from exactly this version of the object.
+    async fn remove_finalizer(&self, link: &CrossAccountRedshiftLink) -> Result<(), KubernetesError>;
+
+    /// Writes the status of exactly this version of the object; gives the new version.
+    async fn apply_status(
+        &self,
+        link: &CrossAccountRedshiftLink,
+        status: &LinkStatus,
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError>;
+
+    /// Tells something, as well as it goes: a failure is logged, never reported.
+    async fn tell(&self, link: &CrossAccountRedshiftLink, happening: &Happening);
+
+    /// The labels of a namespace; none where it is not known.
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
+}

@@ -1,0 +1,9 @@
+//! redshift-link joins an Amazon Redshift warehouse in one AWS account to its users in another.
+//!
+//! Dependencies point one way: [`api`] <- [`aws`] <- `link` <- `app`. See docs/design.md.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod aws;
+pub mod kubernetes;
+pub mod link;

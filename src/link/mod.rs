@@ -1,0 +1,15 @@
+//! The loop for links: observe, plan, act, status.
+
+pub mod act;
+pub mod facts;
+pub mod memory;
+pub mod observe;
+pub mod others;
+pub mod parts;
+pub mod plan;
+pub mod reconcile;
+pub mod register;
+pub mod request;
+pub mod status;
+mod undone;
+pub mod want;

@@ -1,0 +1,27 @@
+//! Reads what a computation asks for, until it asks for nothing more.
+
+use super::plan::Unread;
+use crate::aws::read::{Read, Seen};
+use crate::aws::shared::SharedReads;
+use tokio::time::Instant;
+
+/// Computes with what was seen; where something is unread, reads all of that side by side and computes again.
+///
+/// Each round answers every question of the one before, and refusals are answers too, so it ends.
+pub async fn observe<T>(
+    reads: &SharedReads,
+    seen: &mut Seen,
+    since: impl Fn(&Read) -> Instant,
+    compute: impl Fn(&Seen) -> Result<T, Unread>,
+) -> T {
+    loop {
+        match compute(seen) {
+            Ok(computed) => return computed,
+            Err(unread) => {
+                for answer in reads.look(unread, &since).await {
+                    seen.insert(answer);
+                }
+            }
+        }
+    }
+}

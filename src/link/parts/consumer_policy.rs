@@ -1,0 +1,75 @@
+//! Our inline policy on each execution role: it lets the role take on the producer's.
+
+use super::super::facts::Facts;
+use super::super::request::Request;
+use super::producer_role::{self, digest};
+use super::{Halt, Part, PartPlan, Step, gather};
+use crate::aws::effect::Effect;
+use crate::aws::mark::consumer_policy;
+use crate::aws::policy::{self, Statement, trusted_aws_principals};
+use crate::aws::read::Seen;
+use crate::aws::scope::parse_role_arn;
+use std::collections::BTreeSet;
+
+/// Puts the policy on every execution role, and takes it from those that are no longer in use.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
+    let account = &request.consumer.account;
+    let policy_name = consumer_policy(request.uid());
+    let target = producer_role::arn(request, facts);
+    // a session with a source identity needs both actions on both sides (docs/aws-behaviour.md#source-identity)
+    let enter = Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity"]).on([target]);
+    let document = policy::document(&[enter]);
+    let ledger = producer_role::ours(request, seen).unwrap_or_default().map(|role| trusted_aws_principals(&role.trust));
+    let ledger = ledger.unwrap_or_default();
+    let mut plan = PartPlan { notes: facts.users.left_out.clone(), ..PartPlan::default() };
+    let looks = facts.users.roles.iter().filter_map(|arn| {
+        let name = parse_role_arn(arn)?.name.to_owned();
+        let written = seen.role_policy(request.consumer, (name.clone(), policy_name.clone()));
+        Some(written.map(|written| (arn, name, written)))
+    });
+    for (arn, name, written) in gather(looks)? {
+        let key = format!("policy {account} {name}/{policy_name} {}", digest(&document));
+        if written.as_ref().is_some_and(|written| policy::same_meaning(written, &document)) {
+            plan.ours.insert(key);
+            continue;
+        }
+        let (account, policy) = (account.clone(), policy_name.clone());
+        let put = Effect::PutRolePolicy { account, role: name, policy, document: document.clone() };
+        let waits = (!ledger.contains(arn)).then_some("the producer role to trust it");
+        plan.steps.push(Step::new(Part::ConsumerPolicy, put).waiting_for(waits).making(key));
+    }
+    plan.steps.extend(removals(request, producer_role::leaving(request, seen, &facts.users.roles)?));
+    Ok(plan)
+}
+
+/// Takes the policy from every role in the ledger.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
+    if request.gave_up(&request.consumer.account) || !request.spec().deletes() {
+        return Ok(PartPlan::default());
+    }
+    let leaving = match producer_role::leaving(request, seen, &BTreeSet::new()) {
+        Err(Halt::Found(_)) => BTreeSet::new(),
+        other => other?,
+    };
+    let name = |arn: &String| parse_role_arn(arn).map_or_else(|| arn.clone(), |role| role.name.to_owned());
+    let policy = consumer_policy(request.uid());
+    let ours =
+        leaving.iter().map(|arn| format!("policy {} {}/{policy}", request.consumer.account, name(arn))).collect();
+    Ok(PartPlan { ours, steps: removals(request, leaving), ..PartPlan::default() })
+}
+
+fn removals(request: &Request<'_>, arns: BTreeSet<String>) -> Vec<Step> {
+    let removal = |arn: String| {
+        let account = request.consumer.account.clone();
+        let role = parse_role_arn(&arn)?.name.to_owned();
+        let delete = Effect::DeleteRolePolicy { account, role, policy: consumer_policy(request.uid()) };
+        Some(Step::new(Part::ConsumerPolicy, delete))
+    };
+    arns.into_iter().filter_map(removal).collect()
+}

@@ -1,0 +1,83 @@
+//! Single security group rules: out of the users' groups, and into the cluster's.
+
+use super::super::facts::Facts;
+use super::super::others::Others;
+use super::super::request::Request;
+use super::super::want::Want;
+use super::peering::Connection;
+use super::{Halt, Part, PartPlan, Step, gather, removal};
+use crate::aws::effect::{Effect, ResourceId};
+use crate::aws::mark::{self, rule_key};
+use crate::aws::model::{Permit, Rule, RulePeer};
+use crate::aws::read::Seen;
+use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
+
+/// Makes the rules and keeps them; a rule of others that lets the same pass is used instead.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Connection) -> Result<PartPlan, Halt> {
+    let mut plan = PartPlan::default();
+    let waits = (*connection == Connection::Coming).then_some("the peering connection to be active");
+    let needed = gather(facts.permits().into_iter().map(|(at, group, permit)| {
+        let rules = seen.rules_of_group(&at, group.clone())?;
+        Ok::<_, Halt>((at, group, permit, rules))
+    }))?;
+    for (at, group, permit, rules) in needed {
+        let want = Want::Rule { at: at.clone(), group: group.clone(), permit: permit.clone() };
+        if rules.iter().any(|rule| rule.permit == permit && is_ours(request, rule)) {
+            plan.ours.insert(want.to_string());
+        } else if let Some(foreign) = serving(request, rules, &permit, &facts.consumer.cidrs) {
+            plan.used.insert(format!("rule {at} {group} {}", foreign.id));
+        } else {
+            let tags = request.installation.tags(&request.owner(), &rule_key(&group, &permit));
+            let authorize = Effect::authorize(at, group, permit, tags);
+            plan.steps.push(Step::new(Part::Firewall, authorize).waiting_for(waits).making_shared(&want));
+        }
+    }
+    Ok(plan)
+}
+
+/// Removes rules that are ours and wanted by nobody.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Result<PartPlan, Halt> {
+    let mut plan = PartPlan::default();
+    let sides = request.sides().into_iter().filter(|at| !request.gave_up(&at.account));
+    let views = gather(sides.map(|at| seen.marked_rules(at, ()).map(|rules| (at, rules))))?;
+    for (at, rule) in views.into_iter().flat_map(|(at, rules)| rules.iter().map(move |rule| (at, rule))) {
+        let Rule { id, group, permit, .. } = rule;
+        let want = Want::Rule { at: at.clone(), group: group.clone(), permit: permit.clone() };
+        if !is_ours(request, rule) || wants.contains(&want) {
+            continue;
+        }
+        let effect = if request.retains() {
+            Effect::CreateTags { at: at.clone(), resource: ResourceId::Known(id.clone()), tags: mark::retained() }
+        } else {
+            Effect::revoke(at.clone(), group.clone(), id.clone(), permit.clone())
+        };
+        plan.remove(removal(Part::Firewall, others, &want, effect));
+    }
+    Ok(plan)
+}
+
+fn is_ours(request: &Request<'_>, rule: &Rule) -> bool {
+    request.installation.owns(&rule.tags, &rule_key(&rule.group, &rule.permit))
+}
+
+/// A rule of others by which `permit` passes already. Ours do not count: they go when the links that want them go.
+fn serving<'a>(
+    request: &Request<'_>,
+    rules: &'a [Rule],
+    permit: &Permit,
+    consumer: &BTreeSet<Ipv4Net>,
+) -> Option<&'a Rule> {
+    let by_cidr = |cidr: Ipv4Net| Permit { peer: RulePeer::Cidr(cidr), ..permit.clone() };
+    rules.iter().filter(|rule| !is_ours(request, rule)).find(|rule| {
+        rule.permit.covers(permit)
+            // a group of the consumer's has only addresses of the consumer's VPC
+            || matches!(permit.peer, RulePeer::Group { .. }) && consumer.iter().all(|cidr| rule.permit.covers(&by_cidr(*cidr)))
+    })
+}

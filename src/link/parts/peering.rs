@@ -1,0 +1,357 @@
+//! The VPC peering connection: asked for by the consumer, accepted by the producer, marked on both sides.
+
+use super::super::facts::Facts;
+use super::super::others::Others;
+use super::super::request::Request;
+use super::super::want::{VpcPair, Want};
+use super::{Finding, Halt, Part, PartPlan, Step, both, removal};
+use crate::aws::effect::{Effect, PeeringSide, ResourceId};
+use crate::aws::mark::{self, peering_key};
+use crate::aws::model::{Peering, PeeringStatus, Tags};
+use crate::aws::read::Seen;
+use crate::aws::scope::{Scope, VpcRef};
+use k8s_openapi::jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// The connection that routes and rules of this link rely on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It carries traffic.
+    Active {
+        /// `pcx-...`.
+        id: String,
+        /// It carries our mark: routes through it are ours.
+        ours: bool,
+    },
+    /// It is still to be made, accepted or provisioned.
+    Coming,
+}
+
+/// The connection between the two VPCs, as far as it goes today.
+///
+/// # Errors
+/// Something is unread, refused or in the way.
+pub fn connection(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<Connection, Halt> {
+    let (here, there) = views(request, seen)?;
+    if let Some(id) = request.existing_peering() {
+        let found = adopted(request, facts, here, there, id)?;
+        return Ok(Connection::Active { id: found.id.clone(), ours: false });
+    }
+    Ok(match own(request, facts, here)? {
+        Some(own) if own.status == PeeringStatus::Active => Connection::Active { id: own.id.clone(), ours: true },
+        _ => Connection::Coming,
+    })
+}
+
+/// Makes the connection and keeps it as it should be.
+///
+/// # Errors
+/// Something is unread, refused or in the way.
+pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
+    let (here, there) = views(request, seen)?;
+    let mut plan = PartPlan::default();
+    if let Some(id) = request.existing_peering() {
+        let found = adopted(request, facts, here, there, id)?;
+        plan.used.insert(format!("peering {id}"));
+        let names_resolve = if found.accepter == facts.producer.vpc { found.accepter_dns } else { found.requester_dns };
+        if request.dns_resolution() && !names_resolve {
+            let side = if found.accepter == facts.producer.vpc { "accepter" } else { "requester" };
+            let message = format!(
+                "connection {id} was made by others and does not resolve the producer's names: run `aws ec2 \
+                 modify-vpc-peering-connection-options --vpc-peering-connection-id {id} --{side}-peering-connection-options \
+                 AllowDnsResolutionFromRemoteVpc=true --region {}` in account {}, or set peering.dnsResolution to false",
+                request.producer.region, request.producer.account
+            );
+            plan.findings.push(Finding::blocked(Part::Peering, "DnsResolutionOff", message));
+        }
+        return Ok(plan);
+    }
+    let want = Want::Peering(VpcPair::of(&facts.producer.vpc, &facts.consumer.vpc));
+    match own(request, facts, here)? {
+        None => create(request, facts, here, &want, &mut plan),
+        Some(own) => keep(request, facts, seen, own, there, &want, &mut plan)?,
+    }
+    Ok(plan)
+}
+
+fn create(request: &Request<'_>, facts: &Facts, here: &[Peering], want: &Want, plan: &mut PartPlan) {
+    let dead = here.iter().find(|p| is_ours(request, p) && is_between(p, facts) && was_turned_down(p.status));
+    if let Some(dead) = dead {
+        let (reason, what) = match dead.status {
+            PeeringStatus::Rejected => ("PeeringRejected", "was rejected in the producer's account"),
+            _ => ("PeeringFailed", "failed"),
+        };
+        let message = format!(
+            "the last connection between {} and {} {what}{}: it is asked for again after a while",
+            facts.consumer.vpc,
+            facts.producer.vpc,
+            if dead.status_message.is_empty() { String::new() } else { format!(" ({})", dead.status_message) },
+        );
+        plan.findings.push(Finding::blocked(Part::Peering, reason, message));
+    }
+    let wait = dead.filter(|dead| !rested(request, &dead.id)).map(|_| "a while since the last one was turned down");
+    let (from, to) = (facts.consumer.vpc.clone(), facts.producer.vpc.clone());
+    let tags = tags(request, &from, &to);
+    let step = |effect| Step::new(Part::Peering, effect);
+    let ask = Effect::CreateVpcPeeringConnection { from, to, tags: tags.clone() };
+    plan.steps.push(step(ask).making_shared(want).waiting_for(wait));
+    // the rest is shown, and done once the connection is seen
+    let shown = |effect| step(effect).waiting_for(Some("the connection to be there"));
+    let at = request.producer.clone();
+    plan.steps.push(shown(Effect::AcceptVpcPeeringConnection { at: at.clone(), peering: ResourceId::Pending }));
+    plan.steps.push(shown(Effect::CreateTags { at, resource: ResourceId::Pending, tags }));
+    if request.dns_resolution() {
+        plan.steps.push(shown(resolve_names(request, ResourceId::Pending, true)));
+    }
+}
+
+fn keep(
+    request: &Request<'_>,
+    facts: &Facts,
+    seen: &Seen,
+    own: &Peering,
+    there: &[Peering],
+    want: &Want,
+    plan: &mut PartPlan,
+) -> Result<(), Halt> {
+    plan.ours.insert(want.to_string());
+    let id = || ResourceId::Known(own.id.clone());
+    let step = |effect| Step::new(Part::Peering, effect);
+    // the accepter's own view: id, requester's account and requester's VPC must be exactly the expected ones
+    let request_seen =
+        there.iter().find(|p| p.id == own.id && p.requester == own.requester && p.accepter == own.accepter);
+    let active = own.status == PeeringStatus::Active;
+    if !active {
+        let pending = own.status == PeeringStatus::PendingAcceptance
+            && request_seen.is_some_and(|p| p.status == PeeringStatus::PendingAcceptance);
+        if pending || own.status == PeeringStatus::InitiatingRequest || request_seen.is_none() {
+            let waits = (!pending).then_some("the request to reach the producer's account");
+            let accept = Effect::AcceptVpcPeeringConnection { at: request.producer.clone(), peering: id() };
+            plan.steps.push(step(accept).waiting_for(waits));
+        } else {
+            plan.findings.push(Finding::waiting(
+                Part::Peering,
+                "Provisioning",
+                format!("{} is about to be active", own.id),
+            ));
+        }
+    }
+    let key = peering_key(&own.requester, &own.accepter);
+    if request_seen.is_none_or(|p| !request.installation.owns(&p.tags, &key)) {
+        let tags = tags(request, &own.requester, &own.accepter);
+        let waits = request_seen.is_none().then_some("the request to reach the producer's account");
+        let mark = Effect::CreateTags { at: request.producer.clone(), resource: id(), tags };
+        plan.steps.push(step(mark).waiting_for(waits));
+    }
+    let dns = facts.dns_resolution();
+    // our connections are asked for by the consumer, so the producer is the accepter
+    if request.dns_resolution() && !own.accepter_dns {
+        if active {
+            check_dns_attributes(facts, seen)?;
+        }
+        let waits = (!active).then_some("the connection to be active");
+        plan.steps.push(step(resolve_names(request, id(), true)).waiting_for(waits).making_shared(&dns));
+    } else if request.dns_resolution() {
+        plan.ours.insert(dns.to_string());
+    }
+    Ok(())
+}
+
+/// Removes what is ours, in these two accounts and regions, and wanted by nobody.
+///
+/// `still_used`: whether routes or rules of a connection have to go first.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn sweep(
+    request: &Request<'_>,
+    seen: &Seen,
+    wants: &BTreeSet<Want>,
+    others: &Others,
+    still_used: &impl Fn(&str) -> bool,
+) -> Result<PartPlan, Halt> {
+    let mut plan = PartPlan::default();
+    if request.retains() {
+        return retain(request, seen, others);
+    }
+    // one account's view and mark are enough; the consumer asked for the connection
+    let Some(at) = request.sides().into_iter().find(|at| !request.gave_up(&at.account)) else { return Ok(plan) };
+    for own in of_ours(request, seen, at)? {
+        let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
+        if !wants.contains(&want) {
+            let waits = still_used(&own.id).then_some("its routes and rules to be gone in both accounts");
+            let delete = Effect::DeleteVpcPeeringConnection { at: at.clone(), peering: own.id.clone() };
+            plan.remove(removal(Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
+            continue;
+        }
+        let dns = Want::DnsResolution { of: own.accepter.clone(), to: own.requester.clone() };
+        if own.accepter_dns && own.status == PeeringStatus::Active && !wants.contains(&dns) {
+            let off = resolve_names(request, ResourceId::Known(own.id.clone()), false);
+            plan.remove(removal(Part::Peering, others, &dns, off));
+        }
+    }
+    Ok(plan)
+}
+
+/// Gives up the mark of what nobody else wants, in each account that is still ours to change.
+fn retain(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<PartPlan, Halt> {
+    let mut plan = PartPlan::default();
+    for at in request.sides().into_iter().filter(|at| !request.gave_up(&at.account)) {
+        for own in of_ours(request, seen, at)? {
+            let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
+            let resource = ResourceId::Known(own.id.clone());
+            let give_up = Effect::CreateTags { at: at.clone(), resource, tags: mark::retained() };
+            plan.remove(removal(Part::Peering, others, &want, give_up));
+        }
+    }
+    Ok(plan)
+}
+
+/// Our live connections between the two accounts and regions, as one of them sees them.
+///
+/// Both ends must be in sight: what hangs on a far end elsewhere cannot be seen by this link.
+fn of_ours<'a>(request: &Request<'_>, seen: &'a Seen, at: &Scope) -> Result<Vec<&'a Peering>, Halt> {
+    let ends = |p: &Peering| p.requester.at == *request.consumer && p.accepter.at == *request.producer;
+    Ok(seen.peerings(at, ())?.iter().filter(|p| p.status.is_live() && is_ours(request, p) && ends(p)).collect())
+}
+
+/// The connections as the consumer and as the producer see them.
+fn views<'a>(request: &Request<'_>, seen: &'a Seen) -> Result<(&'a [Peering], &'a [Peering]), Halt> {
+    let (here, there) = both(seen.peerings(request.consumer, ()), seen.peerings(request.producer, ()))?;
+    Ok((here, there))
+}
+
+/// True where the connection carries our mark in the account that was asked.
+#[must_use]
+pub fn is_ours(request: &Request<'_>, peering: &Peering) -> bool {
+    request.installation.owns(&peering.tags, &peering_key(&peering.requester, &peering.accepter))
+}
+
+fn is_between(peering: &Peering, facts: &Facts) -> bool {
+    VpcPair::of(&peering.requester, &peering.accepter) == VpcPair::of(&facts.consumer.vpc, &facts.producer.vpc)
+}
+
+/// Our live connection between the two VPCs.
+fn own<'a>(request: &Request<'_>, facts: &Facts, here: &'a [Peering]) -> Result<Option<&'a Peering>, Finding> {
+    let mut live: Vec<_> = here.iter().filter(|p| p.status.is_live() && is_between(p, facts)).collect();
+    live.sort_by_key(|p| !is_ours(request, p));
+    match live.first() {
+        Some(foreign) if !is_ours(request, foreign) => {
+            let message = format!(
+                "{} already joins {} and {} ({}) and was made by others: AWS allows one such connection; \
+                 set peering.existingId to use it, or have it removed",
+                foreign.id,
+                foreign.requester,
+                foreign.accepter,
+                status_word(foreign.status)
+            );
+            Err(Finding::blocked(Part::Peering, "NotOurs", message))
+        }
+        first => Ok(first.copied()),
+    }
+}
+
+/// The connection of others that the spec names, if it is what the link needs.
+fn adopted<'a>(
+    request: &Request<'_>,
+    facts: &Facts,
+    here: &'a [Peering],
+    there: &'a [Peering],
+    id: &str,
+) -> Result<&'a Peering, Finding> {
+    let Some(found) = here.iter().chain(there).find(|p| p.id == id) else {
+        let message = format!("peering.existingId: {id} is not there in {} or {}", request.consumer, request.producer);
+        return Err(Finding::blocked(Part::Peering, "PeeringNotFound", message));
+    };
+    if !is_between(found, facts) {
+        let message = format!(
+            "peering.existingId: {id} joins {} and {}, not {} and {}",
+            found.requester, found.accepter, facts.consumer.vpc, facts.producer.vpc
+        );
+        return Err(Finding::terminal(Part::Peering, "PeeringOfOtherVpcs", message));
+    }
+    if found.status != PeeringStatus::Active {
+        let message = format!(
+            "peering.existingId: {id} is {}: it is used once it is active; have it accepted, or leave existingId out",
+            status_word(found.status)
+        );
+        return Err(Finding::blocked(Part::Peering, "PeeringNotActive", message));
+    }
+    Ok(found)
+}
+
+fn check_dns_attributes(facts: &Facts, seen: &Seen) -> Result<(), Halt> {
+    let attributes = |vpc: &VpcRef| seen.vpc_dns(&vpc.at, vpc.id.clone());
+    let (p, c) = both(attributes(&facts.producer.vpc), attributes(&facts.consumer.vpc))?;
+    for (vpc, dns) in [(&facts.producer.vpc, p), (&facts.consumer.vpc, c)] {
+        let missing = match dns {
+            Some(dns) if !dns.support => "enable-dns-support",
+            Some(dns) if !dns.hostnames => "enable-dns-hostnames",
+            _ => continue,
+        };
+        let message = format!(
+            "{} lacks {missing}, so the cluster's name would not resolve to its private address: run `aws ec2 modify-vpc-attribute \
+             --vpc-id {} --{missing} --region {}` in account {}, or set peering.dnsResolution to false",
+            vpc.id, vpc.id, vpc.at.region, vpc.at.account
+        );
+        return Err(Finding::blocked(Part::Peering, "DnsHostnamesDisabled", message).into());
+    }
+    Ok(())
+}
+
+fn resolve_names(request: &Request<'_>, peering: ResourceId, resolve_remote_dns: bool) -> Effect {
+    let at = request.producer.clone();
+    Effect::ModifyVpcPeeringConnectionOptions { at, peering, side: PeeringSide::Accepter, resolve_remote_dns }
+}
+
+fn tags(request: &Request<'_>, from: &VpcRef, to: &VpcRef) -> Tags {
+    request.installation.tags(&request.owner(), &peering_key(from, to))
+}
+
+const fn was_turned_down(status: PeeringStatus) -> bool {
+    matches!(status, PeeringStatus::Failed | PeeringStatus::Rejected)
+}
+
+/// Begins what status records of a connection that was turned down, so that the next is not asked for at once.
+const TURNED_DOWN: &str = "turned-down ";
+
+fn turned_down_key(id: &str) -> String {
+    format!("{TURNED_DOWN}{id}")
+}
+
+/// Connections of ours between the two VPCs that were turned down and are still to be seen.
+#[must_use]
+pub fn turned_down(request: &Request<'_>, facts: &Facts, seen: &Seen) -> BTreeSet<String> {
+    let Ok((here, _)) = views(request, seen) else { return BTreeSet::new() };
+    if here.iter().any(|p| p.status.is_live() && is_between(p, facts)) {
+        return BTreeSet::new();
+    }
+    here.iter()
+        .filter(|p| is_ours(request, p) && is_between(p, facts) && was_turned_down(p.status))
+        .map(|p| turned_down_key(&p.id))
+        .collect()
+}
+
+/// True once an interval has passed since this connection, and any other, was first seen to be turned down.
+fn rested(request: &Request<'_>, id: &str) -> bool {
+    let undone = request.link.status.iter().flat_map(|status| &status.undone);
+    let records: Vec<_> = undone.filter(|record| record.resource.starts_with(TURNED_DOWN)).collect();
+    let past = |at: Timestamp| request.now.duration_since(at) >= request.interval;
+    records.iter().any(|record| record.resource == turned_down_key(id))
+        && records.iter().flat_map(|record| &record.times).all(|at| past(at.0))
+}
+
+const fn status_word(status: PeeringStatus) -> &'static str {
+    match status {
+        PeeringStatus::InitiatingRequest => "initiating-request",
+        PeeringStatus::PendingAcceptance => "pending-acceptance",
+        PeeringStatus::Provisioning => "provisioning",
+        PeeringStatus::Active => "active",
+        PeeringStatus::Failed => "failed",
+        PeeringStatus::Rejected => "rejected",
+        PeeringStatus::Expired => "expired",
+        PeeringStatus::Deleting => "deleting",
+        PeeringStatus::Deleted => "deleted",
+        PeeringStatus::Unknown => "in a state unknown to this version",
+    }
+}

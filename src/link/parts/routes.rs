@@ -1,0 +1,221 @@
+//! Single routes, both ways, in exactly the tables that serve the cluster and its users.
+//!
+//! A route carries no mark. One through a connection of ours is ours; one through an adopted connection is ours only
+//! where a tag of ours on that connection says so, written before the route and removed after it.
+
+use super::super::facts::Facts;
+use super::super::others::Others;
+use super::super::request::Request;
+use super::super::want::Want;
+use super::peering::{Connection, is_ours};
+use super::{Finding, Halt, Part, PartPlan, Step, both, gather, removal};
+use crate::aws::effect::{Effect, ResourceId};
+use crate::aws::model::{Destination, Peering, Route, RouteTable, Tags, Target};
+use crate::aws::read::Seen;
+use crate::aws::scope::Scope;
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
+
+const WAITS_FOR_CONNECTION: &str = "the peering connection to be active";
+
+/// Checks before anything is made that no broader route carries the traffic today.
+///
+/// # Errors
+/// One does, a route of others stands in the way, or something is unread or refused.
+pub fn preflight(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<(), Halt> {
+    let checks = facts.routes().into_iter().map(|(at, table, cidr)| {
+        let tables = tables_of(facts, seen, &at)?;
+        let Some(found) = tables.iter().find(|t| t.id == table) else { return Ok(()) };
+        if request.takes_over_routes() || exact(found, cidr).is_some() {
+            return Ok(());
+        }
+        match broader(seen, &at, found, cidr)? {
+            None => Ok(()),
+            Some((destination, target)) => {
+                let message = format!(
+                    "in {at}, route {destination} via {target} of {table} carries {cidr} today, and the narrower route of this \
+                     link would move that traffic: set peering.takeOverRoutes to true, or take {cidr} out of that route"
+                );
+                Err(Halt::Found(Finding::blocked(Part::Routes, "PathTakenOver", message)))
+            }
+        }
+    });
+    gather(checks).map(drop)
+}
+
+/// Makes the routes and keeps them.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Connection) -> Result<PartPlan, Halt> {
+    let mut plan = PartPlan::default();
+    let needed = gather(facts.routes().into_iter().map(|(at, table, cidr)| {
+        let (tables, peerings) = both(tables_of(facts, seen, &at), seen.peerings(&at, ()))?;
+        let found = tables.iter().find(|t| t.id == table).and_then(|t| exact(t, cidr)).cloned();
+        Ok::<_, Halt>((at, table, cidr, found, peerings))
+    }))?;
+    for (at, table, cidr, found, peerings) in needed {
+        let want = Want::Route { at: at.clone(), table: table.clone(), cidr };
+        let (peering, waits) = match connection {
+            Connection::Active { id, .. } => (ResourceId::Known(id.clone()), None),
+            Connection::Coming => (ResourceId::Pending, Some(WAITS_FOR_CONNECTION)),
+        };
+        let tag = adopted(connection).map(|id| (id, request.installation.adopted_route_tag(&table, cidr)));
+        let tagged = tag.as_ref().is_none_or(|(id, key)| has_tag(peerings, id, key));
+        let in_place = matches!((&found, connection), (Some(route), Connection::Active { id, .. }) if route.target == Target::Peering(id.clone()));
+        if in_place {
+            let list = if tagged { &mut plan.ours } else { &mut plan.used };
+            list.insert(want.to_string());
+            continue;
+        }
+        let effect = match &found {
+            None => Effect::CreateRoute { at: at.clone(), table, cidr, peering },
+            Some(route) if may_be_replaced(request, route, peerings, &want) => {
+                Effect::ReplaceRoute { at: at.clone(), table, cidr, peering }
+            }
+            Some(route) => {
+                let message = format!(
+                    "in {at}, {table} already has a route to {cidr} via {}, which is not ours: it is not touched; \
+                     remove it, or use another table",
+                    route.target
+                );
+                plan.findings.push(Finding::blocked(Part::Routes, "NotOurs", message));
+                continue;
+            }
+        };
+        let step = |effect| Step::new(Part::Routes, effect).waiting_for(waits);
+        if let Some((id, key)) = tag.filter(|_| !tagged) {
+            let tags = Tags::from([(key, "route".to_owned())]);
+            plan.steps.push(
+                step(Effect::CreateTags { at, resource: ResourceId::Known(id.into()), tags }).making_shared(&want),
+            );
+            plan.steps.push(step(effect).chained().making_shared(&want));
+        } else {
+            plan.steps.push(step(effect).making_shared(&want));
+        }
+    }
+    Ok(plan)
+}
+
+/// Removes routes that are ours and wanted by nobody; gives the connections that still carry such routes.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn sweep(
+    request: &Request<'_>,
+    seen: &Seen,
+    wants: &BTreeSet<Want>,
+    others: &Others,
+) -> Result<(PartPlan, BTreeSet<String>), Halt> {
+    let (mut plan, mut used) = (PartPlan::default(), BTreeSet::new());
+    let sides = request.sides().into_iter().filter(|at| !request.gave_up(&at.account));
+    let views = gather(sides.map(|at| seen.peerings(at, ()).map(|peerings| (at, peerings))))?;
+    // marked on one side is ours on both: a crash may have left the other mark unwritten
+    let marked = views.iter().flat_map(|(_, peerings)| peerings.iter()).filter(|p| is_ours(request, p));
+    let ours: BTreeSet<_> = marked.map(|p| p.id.as_str()).collect();
+    for (at, peerings) in views {
+        let carriers = peerings.iter().map(|p| Carrier::of(request, p, ours.contains(p.id.as_str())));
+        let carriers: Vec<_> = carriers.filter(|c| c.own || !c.tags.is_empty()).collect();
+        let reads = carriers.iter().map(|c| seen.tables_through(at, c.id).map(|tables| (c, tables)));
+        for (carrier, tables) in gather(reads)? {
+            let there: BTreeSet<_> = carrier.routes(tables).collect();
+            for (table, cidr) in &there {
+                let want = Want::Route { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
+                if wants.contains(&want) || request.retains() || !carrier.owns(table, *cidr) {
+                    continue;
+                }
+                let delete = Effect::DeleteRoute { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
+                let step = removal(Part::Routes, others, &want, delete);
+                used.extend(step.as_ref().map(|_| carrier.id.to_owned()));
+                plan.remove(step);
+            }
+            // on a connection of others, tags of routes that are gone, or given up
+            for ((table, cidr), key) in carrier.tags.iter().filter(|_| !carrier.own) {
+                let want = Want::Route { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
+                if request.retains() || !(there.contains(&(*table, *cidr)) || wants.contains(&want)) {
+                    let keys = vec![(*key).to_owned()];
+                    let untag = Effect::DeleteTags { at: at.clone(), resource: carrier.id.to_owned(), keys };
+                    plan.remove(removal(Part::Routes, others, &want, untag));
+                }
+            }
+        }
+    }
+    Ok((plan, used))
+}
+
+/// A connection through which routes of ours may go.
+struct Carrier<'a> {
+    id: &'a str,
+    /// It carries our mark.
+    own: bool,
+    /// The routes that our tags on it name, with the keys of those tags.
+    tags: BTreeMap<(&'a str, Ipv4Net), &'a str>,
+}
+
+impl<'a> Carrier<'a> {
+    fn of(request: &Request<'_>, peering: &'a Peering, own: bool) -> Self {
+        let named = |key: &'a String| Some((request.installation.parse_adopted_route_tag(key)?, key.as_str()));
+        Self { id: &peering.id, own, tags: peering.tags.keys().filter_map(named).collect() }
+    }
+
+    fn owns(&self, table: &str, cidr: Ipv4Net) -> bool {
+        self.own || self.tags.contains_key(&(table, cidr))
+    }
+
+    /// The routes through it: table and destination.
+    fn routes<'t>(&self, tables: &'t [RouteTable]) -> impl Iterator<Item = (&'t str, Ipv4Net)> {
+        let through = |route: &Route| match (&route.destination, &route.target) {
+            (Destination::Cidr(cidr), Target::Peering(target)) if target == self.id => Some(*cidr),
+            _ => None,
+        };
+        tables.iter().flat_map(move |t| t.routes.iter().filter_map(through).map(move |cidr| (t.id.as_str(), cidr)))
+    }
+}
+
+fn adopted(connection: &Connection) -> Option<&str> {
+    match connection {
+        Connection::Active { id, ours: false } => Some(id),
+        Connection::Active { ours: true, .. } | Connection::Coming => None,
+    }
+}
+
+fn has_tag(peerings: &[Peering], id: &str, key: &str) -> bool {
+    peerings.iter().any(|p| p.id == id && p.tags.contains_key(key))
+}
+
+fn tables_of<'a>(facts: &Facts, seen: &'a Seen, at: &Scope) -> Result<&'a Vec<RouteTable>, Halt> {
+    let side = if *at == facts.consumer.vpc.at { &facts.consumer } else { &facts.producer };
+    Ok(seen.tables_of_vpc(at, side.vpc.id.clone())?)
+}
+
+fn exact(table: &RouteTable, cidr: Ipv4Net) -> Option<&Route> {
+    table.routes.iter().find(|route| route.destination == Destination::Cidr(cidr))
+}
+
+/// A route to our destination whose connection is dead and was ours may be pointed to the new one.
+fn may_be_replaced(request: &Request<'_>, route: &Route, peerings: &[Peering], want: &Want) -> bool {
+    let Target::Peering(id) = &route.target else { return false };
+    match peerings.iter().find(|p| p.id == *id) {
+        Some(peering) => !peering.status.is_live() && is_ours(request, peering),
+        // AWS has forgotten the connection; that the route was ours stands in status
+        None => {
+            route.blackhole && request.link.status.as_ref().is_some_and(|s| s.resources.contains(&want.to_string()))
+        }
+    }
+}
+
+/// A route, other than the default and the VPC's own, whose destination holds the whole block.
+fn broader(seen: &Seen, at: &Scope, table: &RouteTable, cidr: Ipv4Net) -> Result<Option<(String, Target)>, Halt> {
+    let found = gather(table.routes.iter().filter(|route| route.target != Target::Local).map(|route| {
+        let carries = match &route.destination {
+            Destination::Cidr(wide) => wide.prefix_len() > 0 && wide.contains(&cidr),
+            // the lists of AWS itself stand for its services and are reached through endpoints
+            Destination::PrefixList(id) if !matches!(&route.target, Target::Other(t) if t.starts_with("vpce-")) => {
+                seen.prefix_list(at, id.clone())?.iter().any(|wide| wide.contains(&cidr))
+            }
+            Destination::PrefixList(_) | Destination::Ipv6(_) => false,
+        };
+        Ok::<_, Halt>(carries.then(|| (route.destination.to_string(), route.target.clone())))
+    }))?;
+    Ok(found.into_iter().flatten().next())
+}

@@ -1,0 +1,382 @@
+//! The loop: observe, plan, act, status. Once around for one object.
+
+use super::act::{Acted, Leads, act};
+use super::memory::{Memories, Memory};
+use super::observe::observe;
+use super::others::Holder;
+use super::parts::{Finding, Part, Shared};
+use super::plan;
+use super::register::Register;
+use super::request::Request;
+use super::status::{Outcome, Pace, happenings, pace, status};
+use super::want::Want;
+use crate::api::status::LinkStatus;
+use crate::api::{CrossAccountRedshiftLink, FINALIZER, RECONCILE_REQUESTED_AT};
+use crate::aws::accounts::{Accounts, AccountsWatch, Denied, Tenant, allow};
+use crate::aws::effect::Execute;
+use crate::aws::error::Class;
+use crate::aws::mark::Installation;
+use crate::aws::read::{Read, Seen};
+use crate::aws::scope::{AccountId, Scope};
+use crate::aws::shared::SharedReads;
+use crate::kubernetes::{Happening, Kubernetes, KubernetesError};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A listing may be so much older than the loop that uses it.
+const LISTING_AGE: Duration = Duration::from_secs(5);
+
+/// What the loop works with.
+pub struct Loop {
+    /// Reads of AWS, shared among loops.
+    pub reads: SharedReads,
+    /// Writes to AWS.
+    pub effects: Arc<dyn Execute>,
+    /// Kubernetes.
+    pub kubernetes: Arc<dyn Kubernetes>,
+    /// The accounts file.
+    pub accounts: watch::Receiver<AccountsWatch>,
+    /// Who wants what.
+    pub register: Register,
+    /// This installation.
+    pub installation: Installation,
+    /// How often a settled link is looked at.
+    pub interval: Duration,
+    /// For how long a call whose answer was lost may still be executed.
+    pub grace: Duration,
+    /// When this process started: what the one before it had under way may still be executed until `grace` later.
+    pub started: Instant,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+    /// Whether we surely lead for so long from now on.
+    pub leads: Box<Leads>,
+    /// What is remembered of each object between two loops.
+    pub memories: Memories,
+}
+
+impl Loop {
+    /// Once around for one object. Gives when to look again; none where only a change of the object matters.
+    ///
+    /// # Errors
+    /// The API server refused a write.
+    pub async fn reconcile(&self, link: &CrossAccountRedshiftLink) -> Result<Option<Duration>, KubernetesError> {
+        let uid = link.uid().unwrap_or_default();
+        let accounts = self.accounts.borrow().accounts.clone();
+        let memory = self.memories.get(&uid);
+        if let Some(rest) = memory.rests(link, &accounts) {
+            return Ok(Some(rest));
+        }
+        let deleting = link.metadata.deletion_timestamp.is_some();
+        if deleting && !has_finalizer(link) {
+            self.forget(&uid);
+            return Ok(None);
+        }
+        let result = self.look(link, &accounts, memory).await;
+        if result.is_err() {
+            self.memories.change(&uid, Memory::fail);
+        }
+        result
+    }
+
+    /// At the start: this object exists, so nothing that it may want is removed before it was looked at.
+    pub fn expect(&self, link: &CrossAccountRedshiftLink) {
+        if has_finalizer(link) && link.metadata.deletion_timestamp.is_none() {
+            let (producer, consumer) = scopes(link);
+            let name = format!("{}/{}", link.namespace().unwrap_or_default(), link.name_any());
+            let holder = Holder { link: name, scopes: BTreeSet::from([producer, consumer]) };
+            self.register.expect(&link.uid().unwrap_or_default(), holder);
+        }
+    }
+
+    /// An object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.register.withdraw(uid);
+        self.memories.forget(uid);
+    }
+
+    async fn look(
+        &self,
+        link: &CrossAccountRedshiftLink,
+        accounts: &Arc<Accounts>,
+        memory: Memory,
+    ) -> Result<Option<Duration>, KubernetesError> {
+        let namespace = link.namespace().unwrap_or_default();
+        let labels = self.kubernetes.namespace_labels(&namespace);
+        let grants = allow(&link.spec, Tenant { namespace: &namespace, labels: &labels }, accounts);
+        let adopted;
+        let link = if self.must_hold(link) && grants.is_ok() {
+            adopted = self.kubernetes.add_finalizer(link).await?;
+            &adopted
+        } else {
+            link
+        };
+        let (producer, consumer) = scopes(link);
+        let abandoned: BTreeSet<AccountId> =
+            accounts.accounts.iter().filter(|a| a.abandoned).map(|a| a.id.clone()).collect();
+        let request = Request {
+            link,
+            installation: &self.installation,
+            grants: grants.as_ref().ok().copied(),
+            abandoned: &abandoned,
+            producer: &producer,
+            consumer: &consumer,
+            now: (self.now)(),
+            interval: SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX),
+        };
+        let since = Since::new(link, &memory);
+        if link.metadata.deletion_timestamp.is_some() {
+            return self.take_down(&request, accounts, &since).await;
+        }
+        match grants {
+            Ok(_) => self.keep(&request, accounts, since).await,
+            Err(denied) => {
+                let outcome = self.denied(&request, &denied);
+                self.report(&request, accounts, &BTreeSet::new(), &outcome, &Acted::default()).await
+            }
+        }
+    }
+
+    /// The finalizer comes before the first effect, and only where there may be one.
+    fn must_hold(&self, link: &CrossAccountRedshiftLink) -> bool {
+        let acts = link.spec.mode != Some(crate::api::link::Mode::Plan) && link.spec.suspend != Some(true);
+        acts && link.metadata.deletion_timestamp.is_none() && !has_finalizer(link)
+    }
+
+    fn denied(&self, request: &Request<'_>, denied: &Denied) -> Outcome {
+        if has_finalizer(request.link) {
+            self.register.unobservable(request.uid(), holder(request), wants_in_status(request));
+        }
+        let reason = match denied {
+            Denied::NotConfigured(_) => "AccountNotConfigured",
+            Denied::NotAllowed { .. } => "NotAllowed",
+        };
+        Outcome::Denied { reason, message: denied.to_string() }
+    }
+
+    async fn keep(
+        &self,
+        request: &Request<'_>,
+        accounts: &Arc<Accounts>,
+        mut since: Since,
+    ) -> Result<Option<Duration>, KubernetesError> {
+        let mut seen = Seen::default();
+        let found = observe(&self.reads, &mut seen, |read| since.of(read), |seen| plan::wants(request, seen)).await;
+        let wants = found.clone().unwrap_or_default();
+        if has_finalizer(request.link) {
+            match found {
+                Err(_) => self.register.unobservable(request.uid(), holder(request), wants_in_status(request)),
+                Ok(wants) => match self.register.publish(request.uid(), holder(request), wants.clone()) {
+                    Ok(free) => {
+                        if since.shared_from(free) {
+                            seen.forget_route_tables();
+                        }
+                    }
+                    Err(held) => {
+                        let held = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                        let message = format!("waits for the end of the removal of {held}, which another link began");
+                        let outcome = Outcome::Kept(
+                            plan::halted(request, Finding::waiting(Part::Peering, "RemovalUnderWay", message)),
+                            vec![],
+                        );
+                        return self.report(request, accounts, &wants, &outcome, &Acted::default()).await;
+                    }
+                },
+            }
+        }
+        let others = self.register.others(request.uid());
+        let plan = observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::keep(request, seen, &others)).await;
+        if request.only_plans() || request.suspended() {
+            let outcome = Outcome::Kept(plan, vec![]);
+            return self.report(request, accounts, &wants, &outcome, &Acted::default()).await;
+        }
+        let recorded;
+        let mut request = *request;
+        if self.must_record(&request, &plan, &wants) {
+            // what this link wants stands in its status before the first shared effect
+            let mut noted = request.link.status.clone().unwrap_or_default();
+            noted.wants = wants.iter().map(ToString::to_string).collect();
+            recorded = self.kubernetes.apply_status(request.link, &noted).await?;
+            request.link = &recorded;
+        }
+        self.carry_out(&request, accounts, &wants, plan, Outcome::Kept).await
+    }
+
+    fn must_record(&self, request: &Request<'_>, plan: &plan::Plan, wants: &BTreeSet<Want>) -> bool {
+        let makes = plan.steps.iter().any(|s| s.waits.is_none() && matches!(s.shared, Some(Shared::Makes)));
+        makes && wants_in_status(request).as_ref() != Some(wants)
+    }
+
+    async fn take_down(
+        &self,
+        request: &Request<'_>,
+        accounts: &Arc<Accounts>,
+        since: &Since,
+    ) -> Result<Option<Duration>, KubernetesError> {
+        if request.spec().deletes() {
+            self.register.withdraw(request.uid());
+        } else {
+            // until its mark is off, nobody else may take for unwanted what this link leaves in place
+            self.register.unobservable(request.uid(), holder(request), wants_in_status(request));
+        }
+        let mut seen = Seen::default();
+        let others = self.register.others(request.uid());
+        let plan =
+            observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::take_down(request, seen, &others)).await;
+        if !plan.steps.is_empty() || !plan.findings.is_empty() {
+            return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
+        }
+        let certain = self.memories.get(request.uid()).certain_from(self.started + self.grace);
+        if Instant::now() < certain {
+            let message =
+                "nothing is left to be seen; waits until calls whose answers were lost can no longer be executed";
+            let plan = plan::Plan {
+                findings: vec![Finding::waiting(Part::Peering, "LostAnswers", message)],
+                ..plan::Plan::default()
+            };
+            let outcome = Outcome::TakenDown(plan, vec![]);
+            return self.report(request, accounts, &BTreeSet::new(), &outcome, &Acted::default()).await;
+        }
+        let given_up: Vec<_> = request.sides().into_iter().filter(|at| request.gave_up(&at.account)).collect();
+        if !given_up.is_empty() {
+            let accounts = given_up.iter().map(|at| at.account.0.as_str()).collect::<Vec<_>>().join(", ");
+            let note = format!("deleted without looking into abandoned account {accounts}: what is there stays there");
+            self.kubernetes.tell(request.link, &Happening { warning: true, reason: "Abandoned".into(), note }).await;
+        }
+        self.kubernetes.remove_finalizer(request.link).await?;
+        self.forget(request.uid());
+        Ok(None)
+    }
+
+    async fn carry_out(
+        &self,
+        request: &Request<'_>,
+        accounts: &Arc<Accounts>,
+        wants: &BTreeSet<Want>,
+        plan: plan::Plan,
+        outcome: fn(plan::Plan, Vec<Finding>) -> Outcome,
+    ) -> Result<Option<Duration>, KubernetesError> {
+        let steps = plan.steps.clone();
+        let acted = act(steps, request.uid(), self.effects.as_ref(), &self.register, &self.leads).await;
+        let failures = acted.failures.iter().map(|(part, error)| Finding::refused(*part, error)).collect();
+        self.memories.change(request.uid(), |memory| memory.acted(&acted, self.grace));
+        self.report(request, accounts, wants, &outcome(plan, failures), &acted).await
+    }
+
+    /// Writes the status where it differs, tells what changed, and says when to look again.
+    async fn report(
+        &self,
+        request: &Request<'_>,
+        accounts: &Arc<Accounts>,
+        wants: &BTreeSet<Want>,
+        outcome: &Outcome,
+        acted: &Acted,
+    ) -> Result<Option<Duration>, KubernetesError> {
+        let before = request.link.status.as_ref();
+        let after = status(request, wants, outcome);
+        let mut version = request.link.resource_version();
+        if before != Some(&after) {
+            let written = self.kubernetes.apply_status(request.link, &after).await?;
+            version = written.resource_version();
+            for happening in happenings(before, &after) {
+                self.kubernetes.tell(request.link, &happening).await;
+            }
+        }
+        let pace = pace(outcome, acted.executed.len());
+        // What the process before this one, or a lost answer, left under way may still arrive: look again at the
+        // latest when it no longer can.
+        let now = Instant::now();
+        let certain = self.memories.get(request.uid()).certain_from(self.started + self.grace);
+        let memory = self.memories.change(request.uid(), |memory| {
+            let due = memory.due_after(pace, self.interval, request.uid());
+            let due = if certain > now { due.min(certain - now) } else { due };
+            memory.rest(version, due, accounts.clone());
+        });
+        Ok(Some(memory.due.saturating_duration_since(now)))
+    }
+}
+
+/// How old reads may be: not older than our last effect on the same service, and, for what links share, not older than
+/// our own wants.
+struct Since {
+    memory: Memory,
+    oldest: Instant,
+    shared: Instant,
+}
+
+impl Since {
+    fn new(link: &CrossAccountRedshiftLink, memory: &Memory) -> Self {
+        let now = Instant::now();
+        let asked = link.annotations().get(RECONCILE_REQUESTED_AT);
+        let handled = link.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+        // who asks for a look means a look
+        let oldest = if asked == handled { now.checked_sub(LISTING_AGE).unwrap_or(now) } else { now };
+        Self { memory: memory.clone(), oldest, shared: oldest }
+    }
+
+    fn of(&self, read: &Read) -> Instant {
+        let own = self.memory.ended.get(&read.service()).copied().unwrap_or(self.oldest);
+        let shared = if is_shared(read) { self.shared } else { self.oldest };
+        own.max(shared)
+    }
+
+    /// True where route tables have to be read again.
+    fn shared_from(&mut self, free: Instant) -> bool {
+        let later = free > self.shared;
+        self.shared = self.shared.max(free);
+        later
+    }
+}
+
+const fn is_shared(read: &Read) -> bool {
+    matches!(
+        read,
+        Read::TablesOfVpc(..)
+            | Read::TablesThrough(..)
+            | Read::RulesOfGroup(..)
+            | Read::MarkedRules(..)
+            | Read::Peerings(..)
+    )
+}
+
+fn has_finalizer(link: &CrossAccountRedshiftLink) -> bool {
+    link.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// The producer's and the consumer's account and region.
+fn scopes(link: &CrossAccountRedshiftLink) -> (Scope, Scope) {
+    let spec = &link.spec;
+    let producer = Scope::new(&spec.producer.account_id, &spec.producer.region);
+    (producer, Scope::new(&spec.consumer.account_id, spec.consumer_region()))
+}
+
+fn holder(request: &Request<'_>) -> Holder {
+    let owner = request.owner();
+    Holder {
+        link: format!("{}/{}", owner.namespace, owner.name),
+        scopes: request.sides().into_iter().cloned().collect(),
+    }
+}
+
+/// What the status says that this link wants; none where it says nothing, or something this version cannot read.
+fn wants_in_status(request: &Request<'_>) -> Option<BTreeSet<Want>> {
+    let status: &LinkStatus = request.link.status.as_ref()?;
+    if status.wants.is_empty() {
+        return None;
+    }
+    status.wants.iter().map(|want| want.parse().ok()).collect()
+}
+
+impl From<&KubernetesError> for Pace {
+    fn from(error: &KubernetesError) -> Self {
+        match error.class {
+            Class::Stale => Self::Soon,
+            Class::Transient => Self::Retry,
+            Class::Blocked | Class::Terminal => Self::Slow,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The program without its process: loops over the fake accounts and the fake API server, which can be stopped and
+//! started again at any write. Time is tokio's paused clock.
+
+use crate::fake::Fake;
+use crate::fake::faults::Faults;
+use crate::fake::kubernetes::FakeKubernetes;
+use crate::fake::world::ACCOUNTS;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use redshift_link::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT, conditions};
+use redshift_link::aws::accounts::{Accounts, AccountsWatch};
+use redshift_link::aws::mark::Installation;
+use redshift_link::aws::shared::SharedReads;
+use redshift_link::link::memory::Memories;
+use redshift_link::link::reconcile::Loop;
+use redshift_link::link::register::Register;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub const INTERVAL: Duration = Duration::from_secs(600);
+pub const GRACE: Duration = Duration::from_secs(60);
+
+/// The accounts, the API server and a program over them.
+pub struct Driver {
+    pub aws: Fake,
+    pub kubernetes: FakeKubernetes,
+    pub faults: Faults,
+    pub accounts: watch::Sender<AccountsWatch>,
+    process: Loop,
+    due: BTreeMap<String, Instant>,
+    seen: BTreeMap<String, String>,
+    pub loops: usize,
+    /// Wipe the status when the fault strikes.
+    pub wipe_when_struck: bool,
+}
+
+fn clock() -> Timestamp {
+    thread_local! { static START: OnceLock<Instant> = const { OnceLock::new() }; }
+    let elapsed = START.with(|start| start.get_or_init(Instant::now).elapsed());
+    "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::try_from(elapsed).unwrap()
+}
+
+impl Driver {
+    /// A program over the standard world.
+    pub fn new() -> Self {
+        let faults = Faults::default();
+        let aws = Fake::new(faults.clone()).with_world();
+        let kubernetes = FakeKubernetes::new(faults.clone());
+        let accounts = Arc::new(Accounts::parse(ACCOUNTS).expect("a good file"));
+        let (accounts, _) = watch::channel(AccountsWatch { accounts, problem: None });
+        let process = start(&aws, &kubernetes, &accounts);
+        Self { aws, kubernetes, faults, accounts, process, due: BTreeMap::new(), seen: BTreeMap::new(), loops: 0, wipe_when_struck: false }
+    }
+
+    /// Sets the accounts file.
+    pub fn set_accounts(&self, text: &str) {
+        let accounts = Arc::new(Accounts::parse(text).expect("a good file"));
+        self.accounts.send_replace(AccountsWatch { accounts, problem: None });
+    }
+
+    pub fn apply(&self, link: CrossAccountRedshiftLink) {
+        let name = link.name_any();
+        self.kubernetes.edit(&name, |old| match old {
+            Some(old) => CrossAccountRedshiftLink { spec: link.spec, ..old },
+            None => link,
+        });
+    }
+
+    /// The process ends, and another begins: everything in memory is lost.
+    pub fn restart(&mut self) {
+        self.process = start(&self.aws, &self.kubernetes, &self.accounts);
+        self.due.clear();
+    }
+
+    /// Wipes the status of every object, as a restore from a backup does.
+    pub fn wipe_status(&mut self) {
+        for link in self.kubernetes.all() {
+            self.kubernetes.edit(&link.name_any(), |old| CrossAccountRedshiftLink { status: None, ..old.expect("there") });
+        }
+    }
+
+    /// One loop of the object that is due first. False where none is due before `until`.
+    pub async fn step(&mut self, until: Instant) -> bool {
+        let links = self.kubernetes.all();
+        for link in &links {
+            let version = link.resource_version().unwrap_or_default();
+            if self.seen.insert(link.name_any(), version.clone()).as_ref() != Some(&version) {
+                self.due.insert(link.name_any(), Instant::now());
+            }
+        }
+        for (name, uid) in self.seen.keys().filter(|n| !links.iter().any(|l| l.name_any() == **n)).map(|n| (n, format!("uid-of-{n}"))) {
+            let _ = name;
+            self.process.forget(&uid);
+        }
+        let next = links.iter().map(|link| (self.due.get(&link.name_any()).copied().unwrap_or_else(Instant::now), link));
+        let Some((due, link)) = next.min_by_key(|(due, link)| (*due, link.name_any())) else { return false };
+        if due > until {
+            return false;
+        }
+        tokio::time::sleep_until(due).await;
+        self.loops += 1;
+        let result = tokio::select! {
+            result = self.process.reconcile(link) => Some(result),
+            () = self.faults.stopped() => None,
+        };
+        if self.wipe_when_struck && self.faults.has_struck() {
+            self.wipe_when_struck = false;
+            self.wipe_status();
+        }
+        let rest = match result {
+            None => {
+                self.restart();
+                return true;
+            }
+            Some(Ok(Some(rest))) => rest,
+            Some(Ok(None)) => Duration::from_secs(86_400 * 365),
+            Some(Err(_)) => Duration::from_secs(1),
+        };
+        self.due.insert(link.name_any(), Instant::now() + rest);
+        true
+    }
+
+    /// Every object is looked at at once, as after its annotation was set.
+    pub fn look_now(&mut self) {
+        for link in self.kubernetes.all() {
+            let stamp = format!("look {}", self.loops);
+            self.kubernetes.edit(&link.name_any(), |old| {
+                let mut link = old.expect("there");
+                link.annotations_mut().insert(RECONCILE_REQUESTED_AT.into(), stamp);
+                link
+            });
+        }
+    }
+
+    /// Runs until no object is due for nine tenths of an interval: all that is to happen has happened.
+    ///
+    /// # Panics
+    /// It does not come to rest.
+    pub async fn settle(&mut self) {
+        for _ in 0..2000 {
+            if !self.step(Instant::now() + INTERVAL / 6).await {
+                return;
+            }
+        }
+        panic!("no rest after 2000 loops: {:#?}", self.kubernetes.all().iter().map(|l| &l.status).collect::<Vec<_>>());
+    }
+
+    /// Lets so much time pass, with all loops that fall into it.
+    pub async fn pass(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while self.step(until).await {}
+        tokio::time::sleep_until(until).await;
+    }
+
+    /// A condition of an object as `Status Reason`, or nothing.
+    pub fn condition(&self, name: &str, kind: &str) -> String {
+        let link = self.kubernetes.get(name).unwrap_or_else(|| panic!("{name} is gone"));
+        let status = link.status.unwrap_or_default();
+        conditions::find(&status.conditions, kind).map(|c| format!("{} {}", c.status, c.reason)).unwrap_or_default()
+    }
+
+    /// The message of a condition.
+    pub fn message(&self, name: &str, kind: &str) -> String {
+        let status = self.kubernetes.get(name).and_then(|link| link.status).unwrap_or_default();
+        conditions::find(&status.conditions, kind).map(|c| c.message.clone()).unwrap_or_default()
+    }
+
+    pub fn ready(&self, name: &str) -> String {
+        self.condition(name, "Ready")
+    }
+}
+
+fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<AccountsWatch>) -> Loop {
+    let process = Loop {
+        reads: SharedReads::new(Arc::new(aws.clone())),
+        effects: Arc::new(aws.clone()),
+        kubernetes: Arc::new(kubernetes.clone()),
+        accounts: accounts.subscribe(),
+        register: Register::new(GRACE),
+        installation: Installation::new("test").expect("a good id"),
+        interval: INTERVAL,
+        grace: GRACE,
+        started: Instant::now(),
+        now: clock,
+        leads: Box::new(|_| true),
+        memories: Memories::default(),
+        };
+    kubernetes.all().iter().for_each(|link| process.expect(link));
+    process
+}

@@ -1,0 +1,331 @@
+//! The writing half of the port, refusing what AWS refuses.
+
+use super::faults::{Fault, Write};
+use super::{Fake, PROVISIONING, Peering, Role, Rule, State, refused};
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use redshift_link::aws::effect::{Done, Effect, Execute, PeeringSide, ResourceId};
+use redshift_link::aws::error::{AwsError, Look, code};
+use redshift_link::aws::model::{Destination, Direction, PeeringStatus, Permit, Route, RulePeer, Tags, Target};
+use redshift_link::aws::policy::{meaning, trusted_aws_principals};
+use redshift_link::aws::scope::{AccountId, Scope, VpcRef, parse_role_arn};
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// Code and message.
+type No = (&'static str, String);
+
+/// Not an error: nothing was made, the connection with this id is given back.
+const EXISTING: &str = "existing";
+
+#[async_trait]
+impl Execute for Fake {
+    async fn execute(&self, effect: &Effect) -> Look<Done> {
+        let write = Write::Aws(effect.clone());
+        match self.faults.next(&write) {
+            None => self.run(effect),
+            Some(Fault::StopBefore) => self.faults.stop().await,
+            Some(Fault::StopAfter) => {
+                let _ = self.run(effect);
+                self.faults.stop().await
+            }
+            Some(Fault::LostAnswer) => {
+                let _ = self.run(effect);
+                Err(self.error(effect, code::NO_ANSWER, "the connection was closed"))
+            }
+            Some(Fault::FailsAfter) => {
+                let _ = self.run(effect);
+                Err(self.error(effect, "InternalFailure", "an internal error"))
+            }
+            Some(Fault::Late(by)) => {
+                let (fake, effect) = (self.clone(), effect.clone());
+                let error = self.error(&effect, code::NO_ANSWER, "timed out");
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    let _ = fake.run(&effect);
+                });
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Fake {
+    fn error(&self, effect: &Effect, code: &str, message: &str) -> AwsError {
+        refused(effect.place(), effect.kind().operation(), effect.target(), code, message)
+    }
+
+    fn run(&self, effect: &Effect) -> Look<Done> {
+        let mut state = self.state();
+        let (account, _) = effect.place();
+        if let Some(refusal) = state.refusal(account, effect.kind().operation().name) {
+            return Err(self.error(effect, refusal.code, refusal.message));
+        }
+        match apply(&mut state, effect) {
+            Ok(done) => {
+                state.executed.push(effect.clone());
+                Ok(done)
+            }
+            // the same pair again: AWS gives the connection that is there
+            Err((EXISTING, id)) => Ok(Done::Peering(id)),
+            Err((code, message)) => Err(self.error(effect, code, &message)),
+        }
+    }
+}
+
+fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
+    match effect {
+        Effect::CreateRole { account, path, role, trust, boundary, tags } => {
+            if state.role_named(account, role).is_some() {
+                return Err(("EntityAlreadyExists", format!("Role with name {role} already exists.")));
+            }
+            check_trust(state, trust)?;
+            let id = state.next_id("AROA").replace('-', "").to_uppercase();
+            let made = Role {
+                id,
+                path: path.clone(),
+                trust: trust.clone(),
+                boundary: boundary.clone(),
+                tags: tags.clone(),
+                inline: BTreeMap::new(),
+                attached: [].into(),
+            };
+            state.roles.insert((account.clone(), role.clone()), made);
+        }
+        Effect::UpdateAssumeRolePolicy { account, role, trust } => {
+            check_trust(state, trust)?;
+            the_role(state, account, role)?.trust.clone_from(trust);
+        }
+        Effect::PutRolePermissionsBoundary { account, role, boundary } => {
+            the_role(state, account, role)?.boundary = Some(boundary.clone());
+        }
+        Effect::PutRolePolicy { account, role, policy, document } => {
+            let found = the_role(state, account, role)?;
+            let rest: usize = found.inline.iter().filter(|(name, _)| *name != policy).map(|(_, d)| d.len()).sum();
+            if rest + document.len() > 10_240 {
+                return Err(("LimitExceeded", format!("Maximum policy size of 10240 bytes exceeded for role {role}")));
+            }
+            found.inline.insert(policy.clone(), document.clone());
+        }
+        Effect::DeleteRolePolicy { account, role, policy } => {
+            let gone = the_role(state, account, role)?.inline.remove(policy);
+            gone.ok_or_else(|| ("NoSuchEntity", format!("The role policy with name {policy} cannot be found.")))?;
+        }
+        Effect::TagRole { account, role, tags } => the_role(state, account, role)?.tags.extend(tags.clone()),
+        Effect::UntagRole { account, role, keys } => the_role(state, account, role)?.tags.retain(|k, _| !keys.contains(k)),
+        Effect::DeleteRole { account, role } => {
+            let found = the_role(state, account, role)?;
+            if !found.inline.is_empty() || !found.attached.is_empty() {
+                return Err(("DeleteConflict", "Cannot delete entity, must delete policies first.".into()));
+            }
+            state.delete_role(account, role);
+        }
+        Effect::CreateVpcPeeringConnection { from, to, tags } => return request_peering(state, from, to, tags),
+        Effect::AcceptVpcPeeringConnection { at, peering } => accept(state, at, known(peering))?,
+        Effect::ModifyVpcPeeringConnectionOptions { at, peering, side, resolve_remote_dns } => {
+            let id = known(peering);
+            let found = visible(state, at, id)?.clone();
+            let own = if *side == PeeringSide::Accepter { &found.accepter.at } else { &found.requester.at };
+            assert_eq!(own, at, "each account sets its own side");
+            if found.status() != PeeringStatus::Active {
+                let message = format!("Peering {id} is not active. Peering options can be added only to active peerings.");
+                return Err(("OperationNotPermitted", message));
+            }
+            let dns = |vpc: &VpcRef| state.vpc_dns.get(&(vpc.at.clone(), vpc.id.clone())).copied();
+            let ends = [found.requester.clone(), found.accepter.clone()];
+            if *resolve_remote_dns && ends.iter().any(|vpc| dns(vpc).is_some_and(|d| !d.support || !d.hostnames)) {
+                return Err(("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", "DNS hostnames are disabled.".into()));
+            }
+            visible(state, at, id)?.dns.insert(at.account.clone(), *resolve_remote_dns);
+        }
+        Effect::DeleteVpcPeeringConnection { at, peering } => {
+            let found = visible(state, at, peering)?;
+            if !found.status().is_live() {
+                return Err(("InvalidStateTransition", format!("Invalid state transition for {peering}")));
+            }
+            found.status = PeeringStatus::Deleted;
+        }
+        Effect::CreateTags { at, resource, tags } => tags_of(state, at, known(resource))?.extend(tags.clone()),
+        Effect::DeleteTags { at, resource, keys } => tags_of(state, at, resource)?.retain(|key, _| !keys.contains(key)),
+        Effect::CreateRoute { at, table, cidr, peering } => {
+            let target = route_target(state, at, table, *cidr, known(peering))?;
+            let most = state.routes_per_table;
+            let routes = the_routes(state, at, table)?;
+            if routes.iter().any(|route| route.destination == Destination::Cidr(*cidr)) {
+                return Err(("RouteAlreadyExists", format!("The route identified by {cidr} already exists.")));
+            }
+            if routes.len() >= most {
+                return Err(("RouteLimitExceeded", "The maximum number of routes has been reached.".into()));
+            }
+            routes.push(Route { destination: Destination::Cidr(*cidr), target, blackhole: false });
+        }
+        Effect::ReplaceRoute { at, table, cidr, peering } => {
+            let target = route_target(state, at, table, *cidr, known(peering))?;
+            let found = the_routes(state, at, table)?.iter_mut().find(|r| r.destination == Destination::Cidr(*cidr));
+            found.ok_or_else(|| ("InvalidParameterValue", format!("There is no route defined for '{cidr}'")))?.target = target;
+        }
+        Effect::DeleteRoute { at, table, cidr } => {
+            let routes = the_routes(state, at, table)?;
+            let before = routes.len();
+            routes.retain(|route| route.destination != Destination::Cidr(*cidr));
+            if routes.len() == before {
+                return Err(("InvalidRoute.NotFound", format!("no route with destination-cidr-block {cidr}")));
+            }
+        }
+        Effect::AuthorizeSecurityGroupIngress { at, group, permit, tags }
+        | Effect::AuthorizeSecurityGroupEgress { at, group, permit, tags } => authorize(state, at, group, permit, tags)?,
+        Effect::RevokeSecurityGroupIngress { at, rule, .. } | Effect::RevokeSecurityGroupEgress { at, rule, .. } => {
+            let gone = state.rules.remove(&(at.clone(), rule.clone()));
+            gone.ok_or_else(|| ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule}' does not exist")))?;
+        }
+    }
+    Ok(Done::Executed)
+}
+
+fn known(id: &ResourceId) -> &str {
+    match id {
+        ResourceId::Known(id) => id,
+        ResourceId::Pending => panic!("an effect without the id it needs"),
+    }
+}
+
+fn the_role<'a>(state: &'a mut State, account: &AccountId, name: &str) -> Result<&'a mut Role, No> {
+    let missing = || ("NoSuchEntity", format!("The role with name {name} cannot be found."));
+    state.roles.get_mut(&(account.clone(), name.to_owned())).ok_or_else(missing)
+}
+
+impl State {
+    /// Deletes a role as anybody might: where it was trusted, its id takes the place of its ARN.
+    pub fn delete_role(&mut self, account: &AccountId, name: &str) {
+        let gone = self.roles.remove(&(account.clone(), name.to_owned())).expect("there");
+        let arn = format!("\"arn:aws:iam::{account}:role{}{name}\"", gone.path);
+        for role in self.roles.values_mut() {
+            role.trust = role.trust.replace(&arn, &format!("\"{}\"", gone.id));
+        }
+    }
+}
+
+fn check_trust(state: &State, trust: &str) -> Result<(), No> {
+    if meaning(trust).is_none() {
+        return Err(("MalformedPolicyDocument", "This policy contains invalid Json".into()));
+    }
+    for principal in trusted_aws_principals(trust) {
+        let there = parse_role_arn(&principal).is_some_and(|arn| {
+            let role = state.roles.get(&(AccountId(arn.account.into()), arn.name.into()));
+            role.is_some_and(|role| role.path == arn.path)
+        });
+        if !there {
+            return Err(("MalformedPolicyDocument", format!("Invalid principal in policy: \"AWS\":\"{principal}\"")));
+        }
+    }
+    if trust.len() > state.trust_quota {
+        return Err(("LimitExceeded", format!("Cannot exceed quota for ACLSizePerRole: {}", state.trust_quota)));
+    }
+    Ok(())
+}
+
+fn request_peering(state: &mut State, from: &VpcRef, to: &VpcRef, tags: &Tags) -> Result<Done, No> {
+    if !state.vpcs.contains_key(&(from.at.clone(), from.id.clone())) {
+        return Err(("InvalidVpcID.NotFound", format!("The vpc ID '{}' does not exist", from.id)));
+    }
+    let same = |p: &Peering| p.requester == *from && p.accepter == *to && p.status().is_live();
+    if let Some((id, _)) = state.peerings.iter().find(|(_, p)| same(p)) {
+        return Err((EXISTING, id.clone()));
+    }
+    let cidrs = |vpc: &VpcRef| state.vpcs.get(&(vpc.at.clone(), vpc.id.clone())).map(|v| v.cidrs.clone()).unwrap_or_default();
+    let (a, b) = (cidrs(from), cidrs(to));
+    let overlap = a.iter().any(|x| b.iter().any(|y| x.contains(y) || y.contains(x)));
+    let failed = overlap || b.is_empty();
+    let peering = Peering {
+        requester: from.clone(),
+        accepter: to.clone(),
+        status: if failed { PeeringStatus::Failed } else { PeeringStatus::PendingAcceptance },
+        active_from: None,
+        dns: BTreeMap::new(),
+        tags: BTreeMap::from([(from.at.account.clone(), tags.clone())]),
+    };
+    let id = state.next_id("pcx");
+    state.peerings.insert(id.clone(), peering);
+    Ok(Done::Peering(id))
+}
+
+fn accept(state: &mut State, at: &Scope, id: &str) -> Result<(), No> {
+    let found = visible(state, at, id)?.clone();
+    if found.accepter.at != *at {
+        return Err(("OperationNotPermitted", format!("User ({}) cannot accept peering {id}", at.account)));
+    }
+    if found.status() != PeeringStatus::PendingAcceptance {
+        return Err(("InvalidStateTransition", format!("Invalid state transition for {id}")));
+    }
+    let reversed = |p: &Peering| p.requester == found.accepter && p.accepter == found.requester && p.status() == PeeringStatus::Active;
+    if state.peerings.values().any(reversed) {
+        let message = format!("The vpc peering connection identified by {id} already exists");
+        return Err(("VpcPeeringConnectionAlreadyExists", message));
+    }
+    let found = visible(state, at, id)?;
+    found.status = PeeringStatus::Provisioning;
+    found.active_from = Some(Instant::now() + PROVISIONING);
+    Ok(())
+}
+
+fn visible<'a>(state: &'a mut State, at: &Scope, id: &str) -> Result<&'a mut Peering, No> {
+    let here = |p: &&mut Peering| p.requester.at == *at || p.accepter.at == *at;
+    let missing = || ("InvalidVpcPeeringConnectionID.NotFound", format!("The vpcPeeringConnection ID '{id}' does not exist"));
+    state.peerings.get_mut(id).filter(here).ok_or_else(missing)
+}
+
+fn tags_of<'a>(state: &'a mut State, at: &Scope, id: &str) -> Result<&'a mut Tags, No> {
+    if id.starts_with("sgr-") {
+        let missing = || ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{id}' does not exist"));
+        return state.rules.get_mut(&(at.clone(), id.to_owned())).map(|rule| &mut rule.tags).ok_or_else(missing);
+    }
+    Ok(visible(state, at, id)?.tags.entry(at.account.clone()).or_default())
+}
+
+fn the_routes<'a>(state: &'a mut State, at: &Scope, table: &str) -> Result<&'a mut Vec<Route>, No> {
+    let missing = || ("InvalidRouteTableID.NotFound", format!("The routeTable ID '{table}' does not exist"));
+    state.tables.get_mut(&(at.clone(), table.to_owned())).map(|t| &mut t.routes).ok_or_else(missing)
+}
+
+fn route_target(state: &mut State, at: &Scope, table: &str, cidr: Ipv4Net, id: &str) -> Result<Target, No> {
+    let vpc = state.tables.get(&(at.clone(), table.to_owned())).map(|t| t.vpc.clone()).unwrap_or_default();
+    if !visible(state, at, id)?.status().is_live() {
+        return Err(("InvalidVpcPeeringConnectionID.NotFound", format!("The vpcPeeringConnection ID '{id}' does not exist")));
+    }
+    let own = state.vpcs.get(&(at.clone(), vpc)).map(|v| v.cidrs.clone()).unwrap_or_default();
+    if own.iter().any(|own| own.contains(&cidr)) {
+        let message = format!("The destination CIDR block {cidr} is equal to or more specific than one of this VPC's CIDR blocks.");
+        return Err(("InvalidParameterValue", message));
+    }
+    Ok(Target::Peering(id.to_owned()))
+}
+
+fn authorize(state: &mut State, at: &Scope, group: &str, permit: &Permit, tags: &Tags) -> Result<(), No> {
+    let Some(vpc) = state.groups.get(&(at.clone(), group.to_owned())).cloned() else {
+        return Err(("InvalidGroup.NotFound", format!("The security group '{group}' does not exist")));
+    };
+    if let RulePeer::Group { account, id } = &permit.peer {
+        let peer = Scope { account: account.clone(), region: at.region.clone() };
+        let other = state.groups.get(&(peer.clone(), id.clone())).cloned();
+        let here = VpcRef { at: at.clone(), id: vpc };
+        let joined = other.is_some_and(|other| {
+            let there = VpcRef { at: peer, id: other };
+            let joins = |p: &Peering| [&p.requester, &p.accepter].contains(&&here) && [&p.requester, &p.accepter].contains(&&there);
+            state.peerings.values().any(|p| joins(p) && p.status() == PeeringStatus::Active)
+        });
+        if !joined {
+            return Err(("InvalidGroup.NotFound", format!("You have specified two resources that belong to different networks: {id}")));
+        }
+    }
+    let here = |((s, _), r): &(&(Scope, String), &Rule)| s == at && r.group == group;
+    if state.rules.iter().filter(here).any(|(_, r)| r.permit == *permit) {
+        return Err(("InvalidPermission.Duplicate", "the specified rule already exists".into()));
+    }
+    let same_way = |direction: Direction| state.rules.iter().filter(here).filter(move |(_, r)| r.permit.direction == direction).count();
+    if same_way(permit.direction) >= 60 {
+        return Err(("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules has been reached.".into()));
+    }
+    let id = state.next_id("sgr");
+    state.rules.insert((at.clone(), id), Rule { group: group.into(), permit: permit.clone(), tags: tags.clone() });
+    Ok(())
+}

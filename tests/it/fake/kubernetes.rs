@@ -1,0 +1,151 @@
+//! An API server in memory: resource versions, finalizers, deletion; and what was told.
+
+use super::faults::{Fault, Faults, Write};
+use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use redshift_link::api::{CrossAccountRedshiftLink, FINALIZER, LinkStatus};
+use redshift_link::aws::error::Class;
+use redshift_link::kubernetes::{Happening, Kubernetes, KubernetesError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone)]
+pub struct FakeKubernetes {
+    state: Arc<Mutex<State>>,
+    faults: Faults,
+}
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    links: BTreeMap<String, CrossAccountRedshiftLink>,
+    told: Vec<(String, Happening)>,
+}
+
+impl FakeKubernetes {
+    pub fn new(faults: Faults) -> Self {
+        Self { state: Arc::default(), faults }
+    }
+
+    /// Creates or changes an object as a user would: `change` gets what is there.
+    pub fn edit(&self, name: &str, change: impl FnOnce(Option<CrossAccountRedshiftLink>) -> CrossAccountRedshiftLink) {
+        let mut state = self.state.lock().unwrap();
+        let old = state.links.get(name).cloned();
+        let mut new = change(old.clone());
+        state.version += 1;
+        let generation = old.as_ref().and_then(|o| o.metadata.generation).unwrap_or(0);
+        let changed = old.as_ref().is_none_or(|o| o.spec != new.spec);
+        new.metadata.generation = Some(generation + i64::from(changed));
+        new.metadata.resource_version = Some(state.version.to_string());
+        state.links.insert(name.into(), new);
+    }
+
+    /// Deletes an object: at once where no finalizer holds it.
+    pub fn delete(&self, name: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.version += 1;
+        let version = state.version.to_string();
+        let Some(link) = state.links.get_mut(name) else { return };
+        if link.finalizers().is_empty() {
+            state.links.remove(name);
+        } else if link.metadata.deletion_timestamp.is_none() {
+            link.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+            link.metadata.generation = link.metadata.generation.map(|g| g + 1);
+            link.metadata.resource_version = Some(version);
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<CrossAccountRedshiftLink> {
+        self.state.lock().unwrap().links.get(name).cloned()
+    }
+
+    pub fn all(&self) -> Vec<CrossAccountRedshiftLink> {
+        self.state.lock().unwrap().links.values().cloned().collect()
+    }
+
+    /// What was told of an object: reasons and notes.
+    pub fn told(&self, name: &str) -> Vec<Happening> {
+        self.state.lock().unwrap().told.iter().filter(|(n, _)| n == name).map(|(_, h)| h.clone()).collect()
+    }
+
+    async fn write<T>(
+        &self,
+        action: &'static str,
+        run: impl Fn(&mut State) -> Result<T, KubernetesError>,
+    ) -> Result<T, KubernetesError> {
+        let run = || run(&mut self.state.lock().unwrap());
+        let lost = |class| KubernetesError { action, message: "no answer".into(), class };
+        match self.faults.next(&Write::Kubernetes(action)) {
+            None => run(),
+            Some(Fault::StopBefore) => self.faults.stop().await,
+            Some(Fault::StopAfter) => {
+                let _ = run();
+                self.faults.stop().await
+            }
+            // the API server does not execute late: a request carries the version it was made for
+            Some(Fault::LostAnswer | Fault::FailsAfter | Fault::Late(_)) => {
+                let _ = run();
+                Err(lost(Class::Transient))
+            }
+        }
+    }
+}
+
+impl State {
+    fn change(
+        &mut self,
+        link: &CrossAccountRedshiftLink,
+        action: &'static str,
+        change: impl FnOnce(&mut CrossAccountRedshiftLink),
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+        let version = self.version + 1;
+        let found = self.links.get_mut(&link.name_any()).filter(|found| found.uid() == link.uid());
+        let stale = || KubernetesError { action, message: "the object has been modified".into(), class: Class::Stale };
+        let found = found.filter(|f| f.metadata.resource_version == link.metadata.resource_version).ok_or_else(stale)?;
+        let before = found.clone();
+        change(found);
+        if *found != before {
+            found.metadata.resource_version = Some(version.to_string());
+            self.version = version;
+        }
+        let after = self.links[&link.name_any()].clone();
+        if after.metadata.deletion_timestamp.is_some() && after.finalizers().is_empty() {
+            self.links.remove(&link.name_any());
+        }
+        Ok(after)
+    }
+}
+
+#[async_trait]
+impl Kubernetes for FakeKubernetes {
+    async fn add_finalizer(&self, link: &CrossAccountRedshiftLink) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+        let action = "add finalizer";
+        self.write(action, |state| state.change(link, action, |l| l.finalizers_mut().push(FINALIZER.into()))).await
+    }
+
+    async fn remove_finalizer(&self, link: &CrossAccountRedshiftLink) -> Result<(), KubernetesError> {
+        let action = "remove finalizer";
+        self.write(action, |state| state.change(link, action, |l| l.finalizers_mut().retain(|f| f != FINALIZER)))
+            .await
+            .map(drop)
+    }
+
+    async fn apply_status(
+        &self,
+        link: &CrossAccountRedshiftLink,
+        status: &LinkStatus,
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+        let action = "apply status";
+        self.write(action, |state| state.change(link, action, |l| l.status = Some(status.clone()))).await
+    }
+
+    async fn tell(&self, link: &CrossAccountRedshiftLink, happening: &Happening) {
+        self.state.lock().unwrap().told.push((link.name_any(), happening.clone()));
+    }
+
+    fn namespace_labels(&self, _: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+}

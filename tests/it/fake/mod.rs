@@ -1,0 +1,156 @@
+//! An in-memory pair of AWS accounts behind the same port as the real ones, with faults and a record of every write.
+//!
+//! It is believed because it is checked: `contract.rs` asks the same of it and of the local AWS.
+
+mod effects;
+pub mod faults;
+pub mod inventory;
+pub mod kubernetes;
+mod reads;
+pub mod world;
+
+use faults::Faults;
+use redshift_link::aws::effect::Effect;
+use redshift_link::aws::error::{AwsError, Operation, classify};
+use redshift_link::aws::model::{
+    App, Cluster, Domain, Permit, PeeringStatus, RouteTable, StudioUsers, Subnet, Tags, Vpc, VpcDns,
+};
+use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a connection takes from accepted to active.
+pub const PROVISIONING: Duration = Duration::from_secs(1);
+
+/// The accounts.
+#[derive(Clone)]
+pub struct Fake {
+    state: Arc<Mutex<State>>,
+    pub faults: Faults,
+}
+
+#[derive(Default)]
+pub struct State {
+    serial: u32,
+    pub roles: BTreeMap<(AccountId, String), Role>,
+    pub clusters: BTreeMap<(Scope, String), Cluster>,
+    pub subnet_groups: BTreeMap<(Scope, String), BTreeSet<String>>,
+    pub domains: BTreeMap<(Scope, String), Domain>,
+    pub profiles: BTreeMap<(Scope, String), BTreeMap<String, StudioUsers>>,
+    pub apps: BTreeMap<(Scope, String), Vec<App>>,
+    pub vpcs: BTreeMap<(Scope, String), Vpc>,
+    pub vpc_dns: BTreeMap<(Scope, String), VpcDns>,
+    pub subnets: BTreeMap<(Scope, String), Subnet>,
+    pub tables: BTreeMap<(Scope, String), RouteTable>,
+    pub prefix_lists: BTreeMap<(Scope, String), BTreeSet<Ipv4Net>>,
+    pub groups: BTreeMap<(Scope, String), String>,
+    pub rules: BTreeMap<(Scope, String), Rule>,
+    pub peerings: BTreeMap<String, Peering>,
+    pub trust_quota: usize,
+    pub routes_per_table: usize,
+    /// Refusals by account, kind of call ("read", an effect's name or "*") and code.
+    pub refusals: Vec<Refusal>,
+    /// Every effect that was executed.
+    pub executed: Vec<Effect>,
+    /// Every read call, by name.
+    pub reads: Vec<&'static str>,
+}
+
+/// Calls of an account that are refused.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub account: String,
+    /// Operation name such as `CreateRoute`; `*` for all.
+    pub operation: &'static str,
+    pub code: &'static str,
+    pub message: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub struct Role {
+    pub id: String,
+    pub path: String,
+    pub trust: String,
+    pub boundary: Option<String>,
+    pub tags: Tags,
+    pub inline: BTreeMap<String, String>,
+    pub attached: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub group: String,
+    pub permit: Permit,
+    pub tags: Tags,
+}
+
+#[derive(Clone, Debug)]
+pub struct Peering {
+    pub requester: VpcRef,
+    pub accepter: VpcRef,
+    pub status: PeeringStatus,
+    pub active_from: Option<Instant>,
+    pub dns: BTreeMap<AccountId, bool>,
+    pub tags: BTreeMap<AccountId, Tags>,
+}
+
+impl Peering {
+    pub fn status(&self) -> PeeringStatus {
+        match self.active_from {
+            Some(at) if self.status == PeeringStatus::Provisioning && Instant::now() >= at => PeeringStatus::Active,
+            _ => self.status,
+        }
+    }
+}
+
+impl State {
+    fn next_id(&mut self, prefix: &str) -> String {
+        self.serial += 1;
+        format!("{prefix}-{:08x}", self.serial)
+    }
+
+    /// The role with this name, whatever its case and path.
+    fn role_named(&self, account: &AccountId, name: &str) -> Option<(&String, &Role)> {
+        let same = |n: &String| n.eq_ignore_ascii_case(name);
+        self.roles.iter().find(|((a, n), _)| a == account && same(n)).map(|((_, n), role)| (n, role))
+    }
+
+    pub fn refuse(&mut self, account: &str, operation: &'static str, code: &'static str, message: &'static str) {
+        self.refusals.push(Refusal { account: account.into(), operation, code, message });
+    }
+
+    fn refusal(&self, account: &AccountId, operation: &str) -> Option<Refusal> {
+        let fits = |r: &&Refusal| r.account == account.0 && (r.operation == "*" || r.operation == operation);
+        self.refusals.iter().find(fits).cloned()
+    }
+}
+
+impl Fake {
+    /// Empty accounts.
+    pub fn new(faults: Faults) -> Self {
+        let state = State { trust_quota: 2048, routes_per_table: 50, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), faults }
+    }
+
+    /// What is there, to be looked at or changed by hand.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+/// The error that AWS would answer.
+fn refused(at: (&AccountId, Option<&Region>), operation: Operation, resource: String, code: &str, message: &str) -> AwsError {
+    AwsError {
+        account: at.0.clone(),
+        region: at.1.cloned(),
+        operation,
+        resource,
+        code: code.into(),
+        message: message.into(),
+        request_id: Some("00000000-fake".into()),
+        class: classify(operation.service, code, message),
+    }
+}

@@ -1,0 +1,196 @@
+//! The reading half of the port.
+
+use super::{Fake, State, refused};
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use redshift_link::aws::error::{Look, Operation, Service};
+use redshift_link::aws::mark::INSTALLATION;
+use redshift_link::aws::model::{
+    App, Cluster, Domain, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers,
+    Subnet, Target, Vpc, VpcDns,
+};
+use redshift_link::aws::read::{Found, Reads};
+use redshift_link::aws::scope::{Partition, Scope};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::MutexGuard;
+
+pub const INSTALLATION_ID: &str = "test";
+
+impl Fake {
+    fn read(&self, at: &Scope, service: Service, operation: &'static str) -> Look<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        state.reads.push(operation);
+        match state.refusal(&at.account, operation) {
+            Some(r) => {
+                let operation = Operation::new(service, operation);
+                Err(refused((&at.account, Some(&at.region)), operation, "something".into(), r.code, r.message))
+            }
+            None => Ok(state),
+        }
+    }
+}
+
+fn pick<V: Clone>(map: &BTreeMap<(Scope, String), V>, at: &Scope, ids: &BTreeSet<String>) -> Found<String, Option<V>> {
+    let one = |id: &String| Some((id.clone(), Some(map.get(&(at.clone(), id.clone()))?.clone())));
+    ids.iter().filter_map(one).collect()
+}
+
+fn role(state: &State, at: &Scope, name: &str) -> Option<Role> {
+    let (name, role) = state.role_named(&at.account, name)?;
+    Some(Role {
+        name: name.clone(),
+        path: role.path.clone(),
+        arn: format!("arn:aws:iam::{}:role{}{name}", at.account, role.path),
+        trust: role.trust.clone(),
+        boundary: role.boundary.clone(),
+        tags: role.tags.clone(),
+    })
+}
+
+fn route_table(state: &State, table: &RouteTable) -> RouteTable {
+    let mut table = table.clone();
+    for route in &mut table.routes {
+        if let Target::Peering(id) = &route.target {
+            let active = state.peerings.get(id).is_some_and(|p| p.status() == PeeringStatus::Active);
+            route.blackhole = !active;
+        }
+    }
+    table
+}
+
+fn rule(id: &str, rule: &super::Rule) -> Rule {
+    Rule { id: id.into(), group: rule.group.clone(), permit: rule.permit.clone(), tags: rule.tags.clone() }
+}
+
+#[async_trait]
+impl Reads for Fake {
+    async fn identity(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<Partition>>> {
+        self.read(at, Service::Sts, "GetCallerIdentity")?;
+        Ok(Found::from([((), Some(Partition("aws".into())))]))
+    }
+    async fn cluster(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Cluster>>> {
+        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusters")?.clusters, at, ids))
+    }
+    async fn subnet_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<BTreeSet<String>>>> {
+        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusterSubnetGroups")?.subnet_groups, at, ids))
+    }
+    async fn domain(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Domain>>> {
+        Ok(pick(&self.read(at, Service::SageMaker, "DescribeDomain")?.domains, at, ids))
+    }
+    async fn user_profiles(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, StudioUsers>> {
+        let state = self.read(at, Service::SageMaker, "ListUserProfiles")?;
+        let of = |id: &String| {
+            let mut all = StudioUsers::default();
+            for profile in state.profiles.get(&(at.clone(), id.clone())).into_iter().flat_map(|p| p.values()) {
+                all.execution_roles.extend(profile.execution_roles.iter().cloned());
+                all.security_groups.extend(profile.security_groups.iter().cloned());
+            }
+            (id.clone(), all)
+        };
+        Ok(ids.iter().map(of).collect())
+    }
+    async fn live_apps(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<App>>> {
+        let state = self.read(at, Service::SageMaker, "ListApps")?;
+        let of = |id: &String| (id.clone(), state.apps.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
+        Ok(ids.iter().map(of).collect())
+    }
+    async fn vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Vpc>>> {
+        Ok(pick(&self.read(at, Service::Ec2, "DescribeVpcs")?.vpcs, at, ids))
+    }
+    async fn vpc_dns(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<VpcDns>>> {
+        Ok(pick(&self.read(at, Service::Ec2, "DescribeVpcAttribute")?.vpc_dns, at, ids))
+    }
+    async fn subnet(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Subnet>>> {
+        Ok(pick(&self.read(at, Service::Ec2, "DescribeSubnets")?.subnets, at, ids))
+    }
+    async fn tables_of_vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<RouteTable>>> {
+        let state = self.read(at, Service::Ec2, "DescribeRouteTables")?;
+        let here = || state.tables.iter().filter(|((scope, _), _)| scope == at).map(|(_, t)| t);
+        let of = |vpc: &String| (vpc.clone(), here().filter(|t| t.vpc == *vpc).map(|t| route_table(&state, t)).collect());
+        Ok(ids.iter().map(of).collect())
+    }
+    async fn tables_through(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<RouteTable>>> {
+        let state = self.read(at, Service::Ec2, "DescribeRouteTables")?;
+        let here = || state.tables.iter().filter(|((scope, _), _)| scope == at).map(|(_, t)| t);
+        let has = |t: &&RouteTable, id: &String| t.routes.iter().any(|r| r.target == Target::Peering(id.clone()));
+        let of = |id: &String| (id.clone(), here().filter(|t| has(t, id)).map(|t| route_table(&state, t)).collect());
+        Ok(ids.iter().map(of).collect())
+    }
+    async fn prefix_list(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, BTreeSet<Ipv4Net>>> {
+        let state = self.read(at, Service::Ec2, "GetManagedPrefixListEntries")?;
+        let of = |id: &String| (id.clone(), state.prefix_lists.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
+        Ok(ids.iter().map(of).collect())
+    }
+    async fn security_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<SecurityGroup>>> {
+        let state = self.read(at, Service::Ec2, "DescribeSecurityGroups")?;
+        let of = |id: &String| {
+            let vpc = state.groups.get(&(at.clone(), id.clone()))?.clone();
+            Some((id.clone(), Some(SecurityGroup { id: id.clone(), vpc })))
+        };
+        Ok(ids.iter().filter_map(of).collect())
+    }
+    async fn rules_of_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<Rule>>> {
+        let state = self.read(at, Service::Ec2, "DescribeSecurityGroupRules")?;
+        let here = || state.rules.iter().filter(|((scope, _), _)| scope == at);
+        let of = |group: &String| {
+            (group.clone(), here().filter(|(_, r)| r.group == *group).map(|((_, id), r)| rule(id, r)).collect())
+        };
+        Ok(ids.iter().map(of).collect())
+    }
+    async fn marked_rules(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Rule>>> {
+        let state = self.read(at, Service::Ec2, "DescribeSecurityGroupRules")?;
+        let marked = |r: &super::Rule| r.tags.get(INSTALLATION).is_some_and(|id| id == INSTALLATION_ID);
+        let rules = state.rules.iter().filter(|((scope, _), r)| scope == at && marked(r));
+        Ok(Found::from([((), rules.map(|((_, id), r)| rule(id, r)).collect())]))
+    }
+    async fn peerings(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Peering>>> {
+        let state = self.read(at, Service::Ec2, "DescribeVpcPeeringConnections")?;
+        let here = state.peerings.iter().filter(|(_, p)| p.requester.at == *at || p.accepter.at == *at);
+        let see = |(id, p): (&String, &super::Peering)| Peering {
+            id: id.clone(),
+            requester: p.requester.clone(),
+            accepter: p.accepter.clone(),
+            status: p.status(),
+            status_message: String::new(),
+            accepter_dns: p.dns.get(&p.accepter.at.account).copied().unwrap_or(false),
+            requester_dns: p.dns.get(&p.requester.at.account).copied().unwrap_or(false),
+            tags: p.tags.get(&at.account).cloned().unwrap_or_default(),
+        };
+        Ok(Found::from([((), here.map(see).collect())]))
+    }
+    async fn role(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Role>>> {
+        let state = self.read(at, Service::Iam, "GetRole")?;
+        Ok(ids.iter().filter_map(|id| Some((id.clone(), Some(role(&state, at, id)?)))).collect())
+    }
+    async fn role_policy(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), Option<String>>> {
+        let state = self.read(at, Service::Iam, "GetRolePolicy")?;
+        let of = |(name, policy): &(String, String)| {
+            let document = state.role_named(&at.account, name)?.1.inline.get(policy)?.clone();
+            Some(((name.clone(), policy.clone()), Some(document)))
+        };
+        Ok(ids.iter().filter_map(of).collect())
+    }
+    async fn role_policies(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<RolePolicies>>> {
+        let state = self.read(at, Service::Iam, "ListRolePolicies")?;
+        let of = |name: &String| {
+            let (_, role) = state.role_named(&at.account, name)?;
+            let policies = RolePolicies { inline: role.inline.keys().cloned().collect(), attached: role.attached.clone() };
+            Some((name.clone(), Some(policies)))
+        };
+        Ok(ids.iter().filter_map(of).collect())
+    }
+    async fn marked_roles(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Role>>> {
+        let state = self.read(at, Service::Iam, "ListRoles")?;
+        let path = format!("/redshift-link/{INSTALLATION_ID}/");
+        let names = state.roles.iter().filter(|((a, _), r)| *a == at.account && r.path == path).map(|((_, n), _)| n);
+        Ok(Found::from([((), names.filter_map(|name| role(&state, at, name)).collect())]))
+    }
+    async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
+        let quota = self.read(at, Service::Iam, "GetAccountSummary")?.trust_quota;
+        Ok(Found::from([((), Some(quota))]))
+    }
+}

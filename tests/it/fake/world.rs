@@ -1,0 +1,186 @@
+//! The standard world: a producer and a consumer with networks, a cluster and a Studio domain with two profiles.
+
+use super::{Fake, Role, State};
+use ipnet::Ipv4Net;
+use redshift_link::api::CrossAccountRedshiftLink;
+use redshift_link::aws::model::{
+    Cluster, Destination, Direction, Domain, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target, Vpc, VpcDns,
+};
+use redshift_link::aws::scope::{AccountId, Scope};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub const PRODUCER: &str = "111122223333";
+pub const CONSUMER: &str = "444455556666";
+pub const REGION: &str = "eu-west-1";
+pub const PRODUCER_VPC: &str = "vpc-0000aaaa";
+pub const CONSUMER_VPC: &str = "vpc-0000cccc";
+pub const CLUSTER_GROUP: &str = "sg-0000aaaa";
+pub const STUDIO_GROUP: &str = "sg-0000cccc";
+pub const EXECUTION_ROLE: &str = "AmazonSageMaker-ExecutionRole-domain";
+pub const ALICE_ROLE: &str = "AmazonSageMaker-ExecutionRole-alice";
+pub const SAGEMAKER_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sagemaker.amazonaws.com"},"Action":["sts:AssumeRole","sts:SetSourceIdentity"]}]}"#;
+
+/// The accounts file of tests.
+pub const ACCOUNTS: &str = r#"
+accounts:
+- id: "111122223333"
+  roleArn: arn:aws:iam::111122223333:role/redshift-link
+  externalId: producer-external-id
+  protectedDatabaseUsers: [etl]
+  allow:
+  - {namespaces: [ml], as: producer, clusters: ["*"], databaseGroups: [readers], databaseUsers: [app]}
+- id: "444455556666"
+  roleArn: arn:aws:iam::444455556666:role/redshift-link
+  externalId: consumer-external-id
+  executionRoles: ["arn:aws:iam::444455556666:role/service-role/AmazonSageMaker-*"]
+  allow:
+  - {namespaces: [ml], as: consumer, domains: ["*"], vpcs: ["*"], roles: ["arn:aws:iam::444455556666:role/app-*"]}
+"#;
+
+pub fn producer() -> Scope {
+    Scope::new(PRODUCER, REGION)
+}
+
+pub fn consumer() -> Scope {
+    Scope::new(CONSUMER, REGION)
+}
+
+pub fn net(cidr: &str) -> Ipv4Net {
+    cidr.parse().unwrap()
+}
+
+pub fn role_arn(name: &str) -> String {
+    format!("arn:aws:iam::{CONSUMER}:role/service-role/{name}")
+}
+
+impl Fake {
+    /// Fills the accounts with the standard world.
+    #[must_use]
+    pub fn with_world(self) -> Self {
+        {
+            let mut state = self.state();
+            state.network(&producer(), PRODUCER_VPC, "10.1.0.0/16", "a");
+            state.network(&consumer(), CONSUMER_VPC, "10.2.0.0/16", "c");
+            state.group(&producer(), CLUSTER_GROUP, PRODUCER_VPC);
+            state.group(&consumer(), STUDIO_GROUP, CONSUMER_VPC);
+            state.cluster("warehouse");
+            for role in [EXECUTION_ROLE, ALICE_ROLE] {
+                state.execution_role(role);
+            }
+            state.domain("d-1");
+        }
+        self
+    }
+}
+
+impl State {
+    /// A VPC with three subnets: one with its own table, one on the main table, one that concerns nobody.
+    pub fn network(&mut self, at: &Scope, vpc: &str, cidr: &str, letter: &str) {
+        let id = |kind: &str, n: u32| format!("{kind}-0000{letter}{letter}{letter}{n}");
+        let owner = at.account.0.clone();
+        let key = |id: &str| (at.clone(), id.to_owned());
+        self.vpcs.insert(key(vpc), Vpc { id: vpc.into(), owner: owner.clone(), cidrs: BTreeSet::from([net(cidr)]) });
+        self.vpc_dns.insert(key(vpc), VpcDns { support: true, hostnames: true });
+        let local = |target| Route { destination: Destination::Cidr(net(cidr)), target, blackhole: false };
+        for (n, main, subnets) in [(1, false, vec![id("subnet", 1)]), (2, true, vec![]), (3, false, vec![id("subnet", 3)])] {
+            let mut routes = vec![local(Target::Local)];
+            if main {
+                let target = Target::Other("igw-00000001".into());
+                routes.push(Route { destination: Destination::Cidr(net("0.0.0.0/0")), target, blackhole: false });
+            }
+            let subnets = subnets.into_iter().collect();
+            let table = RouteTable { id: id("rtb", n), vpc: vpc.into(), owner: owner.clone(), main, subnets, routes };
+            self.tables.insert(key(&table.id.clone()), table);
+            let subnet = Subnet { id: id("subnet", n), vpc: vpc.into(), owner: owner.clone() };
+            self.subnets.insert(key(&subnet.id.clone()), subnet);
+        }
+    }
+
+    /// A security group that lets everything out.
+    pub fn group(&mut self, at: &Scope, id: &str, vpc: &str) {
+        self.groups.insert((at.clone(), id.into()), vpc.into());
+        let permit = Permit {
+            direction: Direction::Egress,
+            protocol: "-1".into(),
+            ports: None,
+            peer: RulePeer::Cidr(net("0.0.0.0/0")),
+        };
+        let rule = super::Rule { group: id.into(), permit, tags: BTreeMap::new() };
+        let id = self.next_id("sgr");
+        self.rules.insert((at.clone(), id), rule);
+    }
+
+    pub fn cluster(&mut self, identifier: &str) {
+        let subnets = BTreeSet::from(["subnet-0000aaa1".to_owned(), "subnet-0000aaa2".to_owned()]);
+        self.subnet_groups.insert((producer(), "warehouse".into()), subnets);
+        let cluster = Cluster {
+            identifier: identifier.into(),
+            status: "available".into(),
+            vpc: Some(PRODUCER_VPC.into()),
+            subnet_group: Some("warehouse".into()),
+            security_groups: BTreeSet::from([CLUSTER_GROUP.to_owned()]),
+            port: Some(5439),
+            address: Some("warehouse.example".into()),
+            master_user: "admin".into(),
+        };
+        self.clusters.insert((producer(), identifier.into()), cluster);
+    }
+
+    pub fn execution_role(&mut self, name: &str) {
+        let id = self.next_id("AROA").replace('-', "").to_uppercase();
+        let role = Role {
+            id,
+            path: "/service-role/".into(),
+            trust: SAGEMAKER_TRUST.into(),
+            boundary: None,
+            tags: BTreeMap::new(),
+            inline: BTreeMap::from([("mine".into(), "{}".into())]),
+            attached: BTreeSet::new(),
+        };
+        self.roles.insert((AccountId(CONSUMER.into()), name.into()), role);
+    }
+
+    /// A Studio domain with the profiles alice, who has her own role, and bob.
+    pub fn domain(&mut self, id: &str) {
+        let users = |role: &str| StudioUsers {
+            execution_roles: BTreeSet::from([role_arn(role)]),
+            security_groups: BTreeSet::new(),
+        };
+        let domain = Domain {
+            id: id.into(),
+            status: "InService".into(),
+            vpc: Some(CONSUMER_VPC.into()),
+            subnets: BTreeSet::from(["subnet-0000ccc1".to_owned(), "subnet-0000ccc2".to_owned()]),
+            vpc_only: true,
+            passes_source_identity: true,
+            defaults: StudioUsers { security_groups: BTreeSet::from([STUDIO_GROUP.to_owned()]), ..users(EXECUTION_ROLE) },
+        };
+        self.domains.insert((consumer(), id.into()), domain);
+        let profiles = [("alice".to_owned(), users(ALICE_ROLE)), ("bob".to_owned(), StudioUsers::default())];
+        self.profiles.insert((consumer(), id.into()), profiles.into());
+    }
+}
+
+/// A link over the standard world, with changes to its spec.
+pub fn link(name: &str, change: impl FnOnce(&mut Value)) -> CrossAccountRedshiftLink {
+    let mut spec = json!({
+        "producer": {"accountId": PRODUCER, "region": REGION, "cluster": {"identifier": "warehouse", "database": "analytics"}},
+        "consumer": {"accountId": CONSUMER, "studio": {"domainId": "d-1"}},
+        "access": {"databaseGroups": ["readers"]}
+    });
+    change(&mut spec);
+    let mut link = CrossAccountRedshiftLink::new(name, serde_json::from_value(spec).expect("a good spec"));
+    link.metadata.namespace = Some("ml".into());
+    link.metadata.uid = Some(format!("uid-of-{name}"));
+    link
+}
+
+/// A link of a network consumer over the same two VPCs.
+pub fn network_link(name: &str) -> CrossAccountRedshiftLink {
+    link(name, |spec| {
+        spec["consumer"] = json!({"accountId": CONSUMER, "network": {
+            "vpcId": CONSUMER_VPC, "subnetIds": ["subnet-0000ccc1"], "roleArns": [format!("arn:aws:iam::{CONSUMER}:role/app-1")]}});
+        spec["access"] = json!({"databaseUsers": ["app"]});
+    })
+}
