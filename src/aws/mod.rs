@@ -5,6 +5,7 @@ pub mod effect;
 pub mod error;
 pub mod mark;
 pub mod model;
+pub mod moment;
 pub mod policy;
 pub mod read;
 pub mod scope;

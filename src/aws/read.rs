@@ -96,11 +96,11 @@ macro_rules! reads {
         }
 
         impl Lanes {
-            /// Answers `read` by a listing that began at `since` or later.
-            pub(super) async fn answer(&self, source: &dyn Reads, read: Read, since: tokio::time::Instant) -> Answer {
+            /// Answers `read` by a listing that is fresh enough.
+            pub(super) async fn answer(&self, source: &dyn Reads, read: Read, wanted: super::moment::Freshness) -> Answer {
                 match read {
                     $(Read::$kind(at, id) => {
-                        let answer = self.$method.get(&at, id.clone(), since, |ids| {
+                        let answer = self.$method.get(&at, id.clone(), wanted, |ids| {
                             let at = at.clone();
                             async move { source.$method(&at, &ids).await }
                         }).await;

@@ -1,16 +1,16 @@
 //! One listing serves many loops.
 //!
 //! Loops that want things of the same kind from the same account and region at the same time are answered by one call,
-//! and a loop may use any answer whose call began no earlier than it asks for.
+//! and a loop may use any answer whose call began after the moment that it names.
 
 use super::error::Look;
+use super::moment::{Began, Freshness};
 use super::read::{Answer, Found, Lanes, Read, Reads};
 use super::scope::Scope;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Answers older than this are dropped; no loop asks for older ones.
 const KEPT: Duration = Duration::from_secs(60);
@@ -28,11 +28,11 @@ impl SharedReads {
         Self { source, lanes: Lanes::default() }
     }
 
-    /// Reads all of `wanted` side by side; `since` says for each how old its call may be.
-    pub async fn look(&self, wanted: BTreeSet<Read>, since: impl Fn(&Read) -> Instant) -> Vec<Answer> {
+    /// Reads all of `wanted` side by side; `fresh` says for each how fresh it must be.
+    pub async fn look(&self, wanted: BTreeSet<Read>, fresh: impl Fn(&Read) -> Freshness) -> Vec<Answer> {
         let answers = wanted.into_iter().map(|read| {
-            let since = since(&read);
-            self.lanes.answer(self.source.as_ref(), read, since)
+            let wanted = fresh(&read);
+            self.lanes.answer(self.source.as_ref(), read, wanted)
         });
         join_all(answers).await
     }
@@ -57,29 +57,35 @@ struct Place<K, V> {
 
 struct State<K, V> {
     wanted: BTreeSet<K>,
-    answers: BTreeMap<K, (Instant, Look<V>)>,
+    answers: BTreeMap<K, (Began, Look<V>)>,
 }
 
 impl<K: Ord + Clone, V: Clone + Default> Lane<K, V> {
-    pub(super) async fn get<F>(&self, at: &Scope, id: K, since: Instant, call: impl FnOnce(BTreeSet<K>) -> F) -> Look<V>
+    pub(super) async fn get<F>(
+        &self,
+        at: &Scope,
+        id: K,
+        fresh: Freshness,
+        call: impl FnOnce(BTreeSet<K>) -> F,
+    ) -> Look<V>
     where
         F: Future<Output = Look<Found<K, V>>>,
     {
         let place = self.place(at);
-        if let Some(answer) = place.fresh(&id, since) {
+        if let Some(answer) = place.fresh(&id, fresh) {
             return answer;
         }
         place.with(|state| state.wanted.insert(id.clone()));
         let _turn = place.turn.lock().await;
-        if let Some(answer) = place.fresh(&id, since) {
+        if let Some(answer) = place.fresh(&id, fresh) {
             return answer;
         }
         let mut ids = place.with(|state| std::mem::take(&mut state.wanted));
         ids.insert(id.clone());
-        let began = Instant::now();
+        let began = Began::now();
         let found = call(ids.clone()).await;
         place.with(|state| {
-            state.answers.retain(|_, (at, _)| began.duration_since(*at) < KEPT);
+            state.answers.retain(|_, (began, _)| !began.is_older_than(KEPT));
             match found {
                 Ok(mut found) => {
                     let answers = ids.into_iter().map(|id| {
@@ -91,7 +97,7 @@ impl<K: Ord + Clone, V: Clone + Default> Lane<K, V> {
                 Err(error) => state.answers.extend(ids.into_iter().map(|id| (id, (began, Err(error.clone()))))),
             }
         });
-        place.fresh(&id, since).expect("the call just made began after it was asked for")
+        place.fresh(&id, fresh).expect("the call just made began after it was asked for")
     }
 
     fn place(&self, at: &Scope) -> Arc<Place<K, V>> {
@@ -109,24 +115,30 @@ impl<K: Ord, V: Clone> Place<K, V> {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn fresh(&self, id: &K, since: Instant) -> Option<Look<V>> {
-        self.with(|state| state.answers.get(id).filter(|(began, _)| *began >= since).map(|(_, answer)| answer.clone()))
+    fn fresh(&self, id: &K, fresh: Freshness) -> Option<Look<V>> {
+        let usable = |(began, _): &&(Began, Look<V>)| began.satisfies(fresh);
+        self.with(|state| state.answers.get(id).filter(usable).map(|(_, answer)| answer.clone()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::moment::Moment;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn anew() -> Freshness {
+        Freshness { after: Moment::now(), age: Duration::from_secs(10) }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn loops_that_ask_at_the_same_time_share_two_calls() {
         let lane = Lane::<u32, Option<u32>>::default();
         let calls = AtomicUsize::new(0);
         let at = Scope::new("111122223333", "eu-west-1");
-        let since = Instant::now();
+        let fresh = anew();
         let asks = (0..50).map(|id| {
-            lane.get(&at, id, since, |ids| {
+            lane.get(&at, id, fresh, |ids| {
                 calls.fetch_add(1, Ordering::Relaxed);
                 async move {
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -145,27 +157,31 @@ mod tests {
         let lane = Lane::<(), u32>::default();
         let calls = AtomicUsize::new(0);
         let at = Scope::new("111122223333", "eu-west-1");
-        let ask = |since| {
-            lane.get(&at, (), since, |_| {
+        let ask = |fresh| {
+            lane.get(&at, (), fresh, |_| {
                 let n = calls.fetch_add(1, Ordering::Relaxed);
                 async move { Ok(Found::from([((), u32::try_from(n).unwrap())])) }
             })
         };
-        let start = Instant::now();
+        let start = anew();
         assert_eq!(ask(start).await, Ok(0));
-        tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(ask(start).await, Ok(0));
-        assert_eq!(ask(Instant::now()).await, Ok(1));
+        assert_eq!(ask(anew()).await, Ok(1), "something happened in between");
+        let start = anew();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(ask(start).await, Ok(2));
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(ask(start).await, Ok(3), "too old");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_is_dropped_in_the_middle_blocks_nobody() {
         let lane = Lane::<(), u32>::default();
         let at = Scope::new("111122223333", "eu-west-1");
-        let since = Instant::now();
-        let hung = lane.get(&at, (), since, |_| std::future::pending());
+        let fresh = anew();
+        let hung = lane.get(&at, (), fresh, |_| std::future::pending());
         assert!(tokio::time::timeout(Duration::from_secs(1), hung).await.is_err());
-        let answer = lane.get(&at, (), since, |_| async { Ok(Found::from([((), 7)])) });
+        let answer = lane.get(&at, (), fresh, |_| async { Ok(Found::from([((), 7)])) });
         assert_eq!(answer.await, Ok(7));
     }
 }

@@ -4,9 +4,9 @@ use super::parts::{Part, Shared, Step};
 use super::register::Register;
 use crate::aws::effect::{Done, Effect, Execute, ResourceId};
 use crate::aws::error::{AwsError, Class, Service};
+use crate::aws::moment::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long one effect may take before its answer counts as lost. The lease must surely outlive it.
 pub const EFFECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ pub struct Acted {
     /// What failed, by part.
     pub failures: Vec<(Part, AwsError)>,
     /// When the last effect on each service ended: only younger reads show it.
-    pub ended: BTreeMap<Service, Instant>,
+    pub ended: BTreeMap<Service, Moment>,
     /// Some effect may still be executed although it failed.
     pub uncertain: bool,
     /// We no longer surely lead: nothing more was begun.
@@ -54,7 +54,7 @@ pub async fn act(steps: Vec<Step>, uid: &str, aws: &dyn Execute, register: &Regi
         }
         let service = effect.kind().operation().service;
         let result = aws.execute(&effect).await;
-        acted.ended.insert(service, Instant::now());
+        acted.ended.insert(service, Moment::now());
         let (account, region) = effect.place();
         match result {
             Ok(done) => {

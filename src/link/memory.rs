@@ -5,6 +5,7 @@ use super::status::Pace;
 use crate::api::CrossAccountRedshiftLink;
 use crate::aws::accounts::Accounts;
 use crate::aws::error::Service;
+use crate::aws::moment::Moment;
 use kube::ResourceExt;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,7 +25,9 @@ pub struct Memories(Mutex<HashMap<String, Memory>>);
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// When the last effect on each service ended.
-    pub ended: BTreeMap<Service, Instant>,
+    pub ended: BTreeMap<Service, Moment>,
+    /// The moment from which on shared things were read by the loops so far.
+    pub wants_since: Option<Moment>,
     /// When to look again.
     pub due: Instant,
     /// Loops in a row that brought nothing forward.
@@ -37,7 +40,14 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { ended: BTreeMap::new(), due: Instant::now(), attempts: 0, uncertain_until: None, ended_with: None }
+        Self {
+            ended: BTreeMap::new(),
+            wants_since: None,
+            due: Instant::now(),
+            attempts: 0,
+            uncertain_until: None,
+            ended_with: None,
+        }
     }
 }
 

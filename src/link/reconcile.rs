@@ -14,15 +14,16 @@ use crate::api::status::LinkStatus;
 use crate::api::{CrossAccountRedshiftLink, FINALIZER, RECONCILE_REQUESTED_AT};
 use crate::aws::accounts::{Accounts, AccountsWatch, Denied, Tenant, allow};
 use crate::aws::effect::Execute;
-use crate::aws::error::Class;
+use crate::aws::error::{Class, Service};
 use crate::aws::mark::Installation;
+use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::{Read, Seen};
 use crate::aws::scope::{AccountId, Scope};
 use crate::aws::shared::SharedReads;
 use crate::kubernetes::{Happening, Kubernetes, KubernetesError};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -126,6 +127,7 @@ impl Loop {
             producer: &producer,
             consumer: &consumer,
             now: (self.now)(),
+            certain: Instant::now() >= memory.certain_from(self.started + self.grace),
             interval: SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX),
         };
         let since = Since::new(link, &memory);
@@ -172,7 +174,8 @@ impl Loop {
                 Err(_) => self.register.unobservable(request.uid(), holder(request), wants_in_status(request)),
                 Ok(wants) => match self.register.publish(request.uid(), holder(request), wants.clone()) {
                     Ok(free) => {
-                        if since.shared_from(free) {
+                        if since.shared_after(free) {
+                            self.memories.change(request.uid(), |memory| memory.wants_since = Some(free));
                             seen.forget_route_tables();
                         }
                     }
@@ -300,35 +303,32 @@ impl Loop {
     }
 }
 
-/// How old reads may be: not older than our last effect on the same service, and, for what links share, not older than
+/// How old reads may be: younger than our last effect on the same service, and, for what links share, younger than
 /// our own wants.
 struct Since {
-    memory: Memory,
-    oldest: Instant,
-    shared: Instant,
+    ended: BTreeMap<Service, Moment>,
+    asked: Moment,
+    shared: Moment,
 }
 
 impl Since {
     fn new(link: &CrossAccountRedshiftLink, memory: &Memory) -> Self {
-        let now = Instant::now();
         let asked = link.annotations().get(RECONCILE_REQUESTED_AT);
         let handled = link.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
         // who asks for a look means a look
-        let oldest = if asked == handled { now.checked_sub(LISTING_AGE).unwrap_or(now) } else { now };
-        Self { memory: memory.clone(), oldest, shared: oldest }
+        let asked = if asked == handled { Moment::default() } else { Moment::now() };
+        Self { ended: memory.ended.clone(), asked, shared: memory.wants_since.unwrap_or_default() }
     }
 
-    fn of(&self, read: &Read) -> Instant {
-        let own = self.memory.ended.get(&read.service()).copied().unwrap_or(self.oldest);
-        let shared = if is_shared(read) { self.shared } else { self.oldest };
-        own.max(shared)
+    fn of(&self, read: &Read) -> Freshness {
+        let own = self.ended.get(&read.service()).copied().unwrap_or_default();
+        let shared = if is_shared(read) { self.shared } else { Moment::default() };
+        Freshness { after: own.max(shared).max(self.asked), age: LISTING_AGE }
     }
 
-    /// True where route tables have to be read again.
-    fn shared_from(&mut self, free: Instant) -> bool {
-        let later = free > self.shared;
-        self.shared = self.shared.max(free);
-        later
+    /// Shared things must be read after this; true where they may have been read before.
+    fn shared_after(&mut self, free: Moment) -> bool {
+        std::mem::replace(&mut self.shared, free) != free
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::others::{Holder, Others};
 use super::want::Want;
+use crate::aws::moment::Moment;
 use crate::aws::scope::Scope;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +30,7 @@ struct Entry {
     holder: Holder,
     wants: Wants,
     /// When the last of its wants was published and free; none while a removal still holds one.
-    since: Option<Instant>,
+    since: Option<Moment>,
 }
 
 enum Wants {
@@ -69,7 +70,7 @@ impl Register {
     ///
     /// # Errors
     /// These are being removed right now: publish again in a moment. What was published counts all the same.
-    pub fn publish(&self, uid: &str, holder: Holder, wants: BTreeSet<Want>) -> Result<Instant, BTreeSet<Want>> {
+    pub fn publish(&self, uid: &str, holder: Holder, wants: BTreeSet<Want>) -> Result<Moment, BTreeSet<Want>> {
         let mut state = self.lock();
         let now = Instant::now();
         state.removals.retain(|_, removal| removal.until.is_none_or(|until| until > now));
@@ -92,7 +93,7 @@ impl Register {
         if grew {
             entry.since = None;
         }
-        Ok(*entry.since.get_or_insert(now))
+        Ok(*entry.since.get_or_insert_with(Moment::now))
     }
 
     /// A link cannot be observed: what it published counts; failing that, what its status lists; failing that, it
@@ -229,8 +230,8 @@ mod tests {
         assert_eq!(register.publish("b", who("ml/b"), set(&["t1"])), Err(set(&["t1"])));
         tokio::time::advance(Duration::from_secs(2)).await;
         claim.settle();
-        let done = Instant::now();
-        assert!(register.publish("b", who("ml/b"), set(&["t1"])).unwrap() >= done, "it reads after the removal");
+        let done = Moment::now();
+        assert!(register.publish("b", who("ml/b"), set(&["t1"])).unwrap() > done, "it reads after the removal");
         assert!(register.claim("a", &want("t1")).is_none());
     }
 

@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub consumer: &'a Scope,
     /// The moment of this plan.
     pub now: Timestamp,
+    /// No call of ours whose answer was lost can still be executed. Before that, no ledger loses an entry.
+    pub certain: bool,
     /// How often a settled link is looked at.
     pub interval: SignedDuration,
 }

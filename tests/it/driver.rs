@@ -33,8 +33,8 @@ pub struct Driver {
     due: BTreeMap<String, Instant>,
     seen: BTreeMap<String, String>,
     pub loops: usize,
-    /// Wipe the status when the fault strikes.
-    pub wipe_when_struck: bool,
+    /// What else happens at the moment when the fault strikes.
+    pub when_struck: Option<fn(&mut Driver)>,
 }
 
 fn clock() -> Timestamp {
@@ -52,7 +52,17 @@ impl Driver {
         let accounts = Arc::new(Accounts::parse(ACCOUNTS).expect("a good file"));
         let (accounts, _) = watch::channel(AccountsWatch { accounts, problem: None });
         let process = start(&aws, &kubernetes, &accounts);
-        Self { aws, kubernetes, faults, accounts, process, due: BTreeMap::new(), seen: BTreeMap::new(), loops: 0, wipe_when_struck: false }
+        Self {
+            aws,
+            kubernetes,
+            faults,
+            accounts,
+            process,
+            due: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            loops: 0,
+            when_struck: None,
+        }
     }
 
     /// Sets the accounts file.
@@ -78,7 +88,8 @@ impl Driver {
     /// Wipes the status of every object, as a restore from a backup does.
     pub fn wipe_status(&mut self) {
         for link in self.kubernetes.all() {
-            self.kubernetes.edit(&link.name_any(), |old| CrossAccountRedshiftLink { status: None, ..old.expect("there") });
+            self.kubernetes
+                .edit(&link.name_any(), |old| CrossAccountRedshiftLink { status: None, ..old.expect("there") });
         }
     }
 
@@ -91,11 +102,14 @@ impl Driver {
                 self.due.insert(link.name_any(), Instant::now());
             }
         }
-        for (name, uid) in self.seen.keys().filter(|n| !links.iter().any(|l| l.name_any() == **n)).map(|n| (n, format!("uid-of-{n}"))) {
+        for (name, uid) in
+            self.seen.keys().filter(|n| !links.iter().any(|l| l.name_any() == **n)).map(|n| (n, format!("uid-of-{n}")))
+        {
             let _ = name;
             self.process.forget(&uid);
         }
-        let next = links.iter().map(|link| (self.due.get(&link.name_any()).copied().unwrap_or_else(Instant::now), link));
+        let next =
+            links.iter().map(|link| (self.due.get(&link.name_any()).copied().unwrap_or_else(Instant::now), link));
         let Some((due, link)) = next.min_by_key(|(due, link)| (*due, link.name_any())) else { return false };
         if due > until {
             return false;
@@ -106,9 +120,10 @@ impl Driver {
             result = self.process.reconcile(link) => Some(result),
             () = self.faults.stopped() => None,
         };
-        if self.wipe_when_struck && self.faults.has_struck() {
-            self.wipe_when_struck = false;
-            self.wipe_status();
+        if self.faults.has_struck() {
+            if let Some(then) = self.when_struck.take() {
+                then(self);
+            }
         }
         let rest = match result {
             None => {
@@ -187,7 +202,7 @@ fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<Accou
         now: clock,
         leads: Box::new(|_| true),
         memories: Memories::default(),
-        };
+    };
     kubernetes.all().iter().for_each(|link| process.expect(link));
     process
 }

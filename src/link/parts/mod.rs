@@ -11,6 +11,7 @@ pub mod routes;
 pub mod source_identity;
 
 use super::others::{Others, Verdict};
+use super::request::Request;
 use super::want::Want;
 use crate::aws::effect::Effect;
 use crate::aws::error::{AwsError, Class};
@@ -220,6 +221,12 @@ impl Step {
     pub fn removing(self, want: Want) -> Self {
         Self { shared: Some(Shared::Removes(want)), ..self }
     }
+}
+
+/// What an entry of a ledger waits for, if a call may still be under way that makes what the entry stands for.
+#[must_use]
+pub fn certainty(request: &Request<'_>) -> Option<&'static str> {
+    (!request.certain).then_some("calls whose answers were lost to be impossible")
 }
 
 /// The step that removes something shared; none where somebody else wants it.

@@ -5,7 +5,7 @@
 
 use super::super::facts::Facts;
 use super::super::request::Request;
-use super::{Finding, Halt, Part, PartPlan, Step, gather};
+use super::{Finding, Halt, Part, PartPlan, Step, certainty, gather};
 use crate::aws::effect::Effect;
 use crate::aws::mark::{self, ACCESS_POLICY, consumer_policy};
 use crate::aws::model::{Role, Tags};
@@ -95,7 +95,13 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let (role_name, part) = (name(request), Part::ProducerRole);
     let found = ours(request, seen)?;
     let leaving = leaving(request, seen, &facts.users.roles)?;
-    let trust = trust(request, &facts.users.roles.union(&leaving).cloned().collect());
+    let mut listed: BTreeSet<String> = facts.users.roles.union(&leaving).cloned().collect();
+    if let Some(role) = found.filter(|_| !request.certain) {
+        // a policy may still arrive on a role that carries none now
+        let arns = policy::trusted_aws_principals(&role.trust).into_iter().filter(|arn| parse_role_arn(arn).is_some());
+        listed.extend(arns);
+    }
+    let trust = trust(request, &listed);
     let access = access(request, facts);
     let boundary = request.grants.and_then(|grants| grants.producer.permissions_boundary.clone());
     let tags = tags(request);
@@ -197,7 +203,7 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
     let waits = (!leaving.is_empty()).then(|| format!("the policy on {} execution roles to be gone", leaving.len()));
     let chained = !plan.steps.is_empty();
     let delete = Effect::DeleteRole { account, role: role.name.clone() };
-    plan.steps.push(Step { chained, ..Step::new(part, delete).waiting_for(waits) });
+    plan.steps.push(Step { chained, ..Step::new(part, delete).waiting_for(waits).waiting_for(certainty(request)) });
     Ok(plan)
 }
 

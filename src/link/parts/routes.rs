@@ -8,7 +8,7 @@ use super::super::others::Others;
 use super::super::request::Request;
 use super::super::want::Want;
 use super::peering::{Connection, is_ours};
-use super::{Finding, Halt, Part, PartPlan, Step, both, gather, removal};
+use super::{Finding, Halt, Part, PartPlan, Step, both, certainty, gather, removal};
 use crate::aws::effect::{Effect, ResourceId};
 use crate::aws::model::{Destination, Peering, Route, RouteTable, Tags, Target};
 use crate::aws::read::Seen;
@@ -135,7 +135,8 @@ pub fn sweep(
                 if request.retains() || !(there.contains(&(*table, *cidr)) || wants.contains(&want)) {
                     let keys = vec![(*key).to_owned()];
                     let untag = Effect::DeleteTags { at: at.clone(), resource: carrier.id.to_owned(), keys };
-                    plan.remove(removal(Part::Routes, others, &want, untag));
+                    let untag = removal(Part::Routes, others, &want, untag);
+                    plan.remove(untag.map(|step| step.waiting_for(certainty(request))));
                 }
             }
         }

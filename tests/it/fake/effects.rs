@@ -29,6 +29,7 @@ impl Execute for Fake {
                 let _ = self.run(effect);
                 self.faults.stop().await
             }
+            Some(Fault::FailsBefore) => Err(self.error(effect, "RequestLimitExceeded", "Request limit exceeded.")),
             Some(Fault::LostAnswer) => {
                 let _ = self.run(effect);
                 Err(self.error(effect, code::NO_ANSWER, "the connection was closed"))
@@ -112,7 +113,9 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
             gone.ok_or_else(|| ("NoSuchEntity", format!("The role policy with name {policy} cannot be found.")))?;
         }
         Effect::TagRole { account, role, tags } => the_role(state, account, role)?.tags.extend(tags.clone()),
-        Effect::UntagRole { account, role, keys } => the_role(state, account, role)?.tags.retain(|k, _| !keys.contains(k)),
+        Effect::UntagRole { account, role, keys } => {
+            the_role(state, account, role)?.tags.retain(|k, _| !keys.contains(k))
+        }
         Effect::DeleteRole { account, role } => {
             let found = the_role(state, account, role)?;
             if !found.inline.is_empty() || !found.attached.is_empty() {
@@ -128,13 +131,17 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
             let own = if *side == PeeringSide::Accepter { &found.accepter.at } else { &found.requester.at };
             assert_eq!(own, at, "each account sets its own side");
             if found.status() != PeeringStatus::Active {
-                let message = format!("Peering {id} is not active. Peering options can be added only to active peerings.");
+                let message =
+                    format!("Peering {id} is not active. Peering options can be added only to active peerings.");
                 return Err(("OperationNotPermitted", message));
             }
             let dns = |vpc: &VpcRef| state.vpc_dns.get(&(vpc.at.clone(), vpc.id.clone())).copied();
             let ends = [found.requester.clone(), found.accepter.clone()];
             if *resolve_remote_dns && ends.iter().any(|vpc| dns(vpc).is_some_and(|d| !d.support || !d.hostnames)) {
-                return Err(("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", "DNS hostnames are disabled.".into()));
+                return Err((
+                    "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled",
+                    "DNS hostnames are disabled.".into(),
+                ));
             }
             visible(state, at, id)?.dns.insert(at.account.clone(), *resolve_remote_dns);
         }
@@ -162,7 +169,8 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
         Effect::ReplaceRoute { at, table, cidr, peering } => {
             let target = route_target(state, at, table, *cidr, known(peering))?;
             let found = the_routes(state, at, table)?.iter_mut().find(|r| r.destination == Destination::Cidr(*cidr));
-            found.ok_or_else(|| ("InvalidParameterValue", format!("There is no route defined for '{cidr}'")))?.target = target;
+            found.ok_or_else(|| ("InvalidParameterValue", format!("There is no route defined for '{cidr}'")))?.target =
+                target;
         }
         Effect::DeleteRoute { at, table, cidr } => {
             let routes = the_routes(state, at, table)?;
@@ -173,10 +181,14 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
             }
         }
         Effect::AuthorizeSecurityGroupIngress { at, group, permit, tags }
-        | Effect::AuthorizeSecurityGroupEgress { at, group, permit, tags } => authorize(state, at, group, permit, tags)?,
+        | Effect::AuthorizeSecurityGroupEgress { at, group, permit, tags } => {
+            authorize(state, at, group, permit, tags)?
+        }
         Effect::RevokeSecurityGroupIngress { at, rule, .. } | Effect::RevokeSecurityGroupEgress { at, rule, .. } => {
             let gone = state.rules.remove(&(at.clone(), rule.clone()));
-            gone.ok_or_else(|| ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule}' does not exist")))?;
+            gone.ok_or_else(|| {
+                ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule}' does not exist"))
+            })?;
         }
     }
     Ok(Done::Executed)
@@ -232,7 +244,8 @@ fn request_peering(state: &mut State, from: &VpcRef, to: &VpcRef, tags: &Tags) -
     if let Some((id, _)) = state.peerings.iter().find(|(_, p)| same(p)) {
         return Err((EXISTING, id.clone()));
     }
-    let cidrs = |vpc: &VpcRef| state.vpcs.get(&(vpc.at.clone(), vpc.id.clone())).map(|v| v.cidrs.clone()).unwrap_or_default();
+    let cidrs =
+        |vpc: &VpcRef| state.vpcs.get(&(vpc.at.clone(), vpc.id.clone())).map(|v| v.cidrs.clone()).unwrap_or_default();
     let (a, b) = (cidrs(from), cidrs(to));
     let overlap = a.iter().any(|x| b.iter().any(|y| x.contains(y) || y.contains(x)));
     let failed = overlap || b.is_empty();
@@ -257,7 +270,9 @@ fn accept(state: &mut State, at: &Scope, id: &str) -> Result<(), No> {
     if found.status() != PeeringStatus::PendingAcceptance {
         return Err(("InvalidStateTransition", format!("Invalid state transition for {id}")));
     }
-    let reversed = |p: &Peering| p.requester == found.accepter && p.accepter == found.requester && p.status() == PeeringStatus::Active;
+    let reversed = |p: &Peering| {
+        p.requester == found.accepter && p.accepter == found.requester && p.status() == PeeringStatus::Active
+    };
     if state.peerings.values().any(reversed) {
         let message = format!("The vpc peering connection identified by {id} already exists");
         return Err(("VpcPeeringConnectionAlreadyExists", message));
@@ -270,13 +285,15 @@ fn accept(state: &mut State, at: &Scope, id: &str) -> Result<(), No> {
 
 fn visible<'a>(state: &'a mut State, at: &Scope, id: &str) -> Result<&'a mut Peering, No> {
     let here = |p: &&mut Peering| p.requester.at == *at || p.accepter.at == *at;
-    let missing = || ("InvalidVpcPeeringConnectionID.NotFound", format!("The vpcPeeringConnection ID '{id}' does not exist"));
+    let missing =
+        || ("InvalidVpcPeeringConnectionID.NotFound", format!("The vpcPeeringConnection ID '{id}' does not exist"));
     state.peerings.get_mut(id).filter(here).ok_or_else(missing)
 }
 
 fn tags_of<'a>(state: &'a mut State, at: &Scope, id: &str) -> Result<&'a mut Tags, No> {
     if id.starts_with("sgr-") {
-        let missing = || ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{id}' does not exist"));
+        let missing =
+            || ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{id}' does not exist"));
         return state.rules.get_mut(&(at.clone(), id.to_owned())).map(|rule| &mut rule.tags).ok_or_else(missing);
     }
     Ok(visible(state, at, id)?.tags.entry(at.account.clone()).or_default())
@@ -290,11 +307,16 @@ fn the_routes<'a>(state: &'a mut State, at: &Scope, table: &str) -> Result<&'a m
 fn route_target(state: &mut State, at: &Scope, table: &str, cidr: Ipv4Net, id: &str) -> Result<Target, No> {
     let vpc = state.tables.get(&(at.clone(), table.to_owned())).map(|t| t.vpc.clone()).unwrap_or_default();
     if !visible(state, at, id)?.status().is_live() {
-        return Err(("InvalidVpcPeeringConnectionID.NotFound", format!("The vpcPeeringConnection ID '{id}' does not exist")));
+        return Err((
+            "InvalidVpcPeeringConnectionID.NotFound",
+            format!("The vpcPeeringConnection ID '{id}' does not exist"),
+        ));
     }
     let own = state.vpcs.get(&(at.clone(), vpc)).map(|v| v.cidrs.clone()).unwrap_or_default();
     if own.iter().any(|own| own.contains(&cidr)) {
-        let message = format!("The destination CIDR block {cidr} is equal to or more specific than one of this VPC's CIDR blocks.");
+        let message = format!(
+            "The destination CIDR block {cidr} is equal to or more specific than one of this VPC's CIDR blocks."
+        );
         return Err(("InvalidParameterValue", message));
     }
     Ok(Target::Peering(id.to_owned()))
@@ -310,18 +332,25 @@ fn authorize(state: &mut State, at: &Scope, group: &str, permit: &Permit, tags: 
         let here = VpcRef { at: at.clone(), id: vpc };
         let joined = other.is_some_and(|other| {
             let there = VpcRef { at: peer, id: other };
-            let joins = |p: &Peering| [&p.requester, &p.accepter].contains(&&here) && [&p.requester, &p.accepter].contains(&&there);
+            let joins = |p: &Peering| {
+                [&p.requester, &p.accepter].contains(&&here) && [&p.requester, &p.accepter].contains(&&there)
+            };
             state.peerings.values().any(|p| joins(p) && p.status() == PeeringStatus::Active)
         });
         if !joined {
-            return Err(("InvalidGroup.NotFound", format!("You have specified two resources that belong to different networks: {id}")));
+            return Err((
+                "InvalidGroup.NotFound",
+                format!("You have specified two resources that belong to different networks: {id}"),
+            ));
         }
     }
     let here = |((s, _), r): &(&(Scope, String), &Rule)| s == at && r.group == group;
     if state.rules.iter().filter(here).any(|(_, r)| r.permit == *permit) {
         return Err(("InvalidPermission.Duplicate", "the specified rule already exists".into()));
     }
-    let same_way = |direction: Direction| state.rules.iter().filter(here).filter(move |(_, r)| r.permit.direction == direction).count();
+    let same_way = |direction: Direction| {
+        state.rules.iter().filter(here).filter(move |(_, r)| r.permit.direction == direction).count()
+    };
     if same_way(permit.direction) >= 60 {
         return Err(("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules has been reached.".into()));
     }

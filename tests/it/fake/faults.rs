@@ -12,6 +12,8 @@ pub enum Fault {
     StopBefore,
     /// The process ends after the call was executed, before its answer.
     StopAfter,
+    /// Not executed; the answer says so.
+    FailsBefore,
     /// Executed; no answer.
     LostAnswer,
     /// Executed; the answer says that it failed.

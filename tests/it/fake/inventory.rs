@@ -13,7 +13,8 @@ impl Fake {
         for ((account, name), role) in &state.roles {
             lines.push(format!("role {account} {}{name} boundary {:?} tags {:?}", role.path, role.boundary, role.tags));
             lines.push(format!("trust {account} {name} {}", role.trust));
-            let policies = role.inline.iter().map(|(policy, document)| format!("policy {account} {name} {policy} {document}"));
+            let policies =
+                role.inline.iter().map(|(policy, document)| format!("policy {account} {name} {policy} {document}"));
             lines.extend(policies.chain(role.attached.iter().map(|arn| format!("attached {account} {name} {arn}"))));
         }
         for p in state.peerings.values().filter(|p| p.status().is_live()) {

@@ -84,6 +84,7 @@ impl FakeKubernetes {
                 let _ = run();
                 self.faults.stop().await
             }
+            Some(Fault::FailsBefore) => Err(lost(Class::Transient)),
             // the API server does not execute late: a request carries the version it was made for
             Some(Fault::LostAnswer | Fault::FailsAfter | Fault::Late(_)) => {
                 let _ = run();
@@ -103,7 +104,8 @@ impl State {
         let version = self.version + 1;
         let found = self.links.get_mut(&link.name_any()).filter(|found| found.uid() == link.uid());
         let stale = || KubernetesError { action, message: "the object has been modified".into(), class: Class::Stale };
-        let found = found.filter(|f| f.metadata.resource_version == link.metadata.resource_version).ok_or_else(stale)?;
+        let found =
+            found.filter(|f| f.metadata.resource_version == link.metadata.resource_version).ok_or_else(stale)?;
         let before = found.clone();
         change(found);
         if *found != before {
@@ -120,7 +122,10 @@ impl State {
 
 #[async_trait]
 impl Kubernetes for FakeKubernetes {
-    async fn add_finalizer(&self, link: &CrossAccountRedshiftLink) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+    async fn add_finalizer(
+        &self,
+        link: &CrossAccountRedshiftLink,
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError> {
         let action = "add finalizer";
         self.write(action, |state| state.change(link, action, |l| l.finalizers_mut().push(FINALIZER.into()))).await
     }

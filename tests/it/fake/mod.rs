@@ -10,13 +10,13 @@ mod reads;
 pub mod world;
 
 use faults::Faults;
+use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, Cluster, Domain, Permit, PeeringStatus, RouteTable, StudioUsers, Subnet, Tags, Vpc, VpcDns,
+    App, Cluster, Domain, PeeringStatus, Permit, RouteTable, StudioUsers, Subnet, Tags, Vpc, VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
-use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -142,7 +142,13 @@ impl Fake {
 }
 
 /// The error that AWS would answer.
-fn refused(at: (&AccountId, Option<&Region>), operation: Operation, resource: String, code: &str, message: &str) -> AwsError {
+fn refused(
+    at: (&AccountId, Option<&Region>),
+    operation: Operation,
+    resource: String,
+    code: &str,
+    message: &str,
+) -> AwsError {
     AwsError {
         account: at.0.clone(),
         region: at.1.cloned(),

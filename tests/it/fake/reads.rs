@@ -106,7 +106,8 @@ impl Reads for Fake {
     async fn tables_of_vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<RouteTable>>> {
         let state = self.read(at, Service::Ec2, "DescribeRouteTables")?;
         let here = || state.tables.iter().filter(|((scope, _), _)| scope == at).map(|(_, t)| t);
-        let of = |vpc: &String| (vpc.clone(), here().filter(|t| t.vpc == *vpc).map(|t| route_table(&state, t)).collect());
+        let of =
+            |vpc: &String| (vpc.clone(), here().filter(|t| t.vpc == *vpc).map(|t| route_table(&state, t)).collect());
         Ok(ids.iter().map(of).collect())
     }
     async fn tables_through(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<RouteTable>>> {
@@ -118,7 +119,8 @@ impl Reads for Fake {
     }
     async fn prefix_list(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, BTreeSet<Ipv4Net>>> {
         let state = self.read(at, Service::Ec2, "GetManagedPrefixListEntries")?;
-        let of = |id: &String| (id.clone(), state.prefix_lists.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
+        let of =
+            |id: &String| (id.clone(), state.prefix_lists.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
         Ok(ids.iter().map(of).collect())
     }
     async fn security_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<SecurityGroup>>> {
@@ -178,7 +180,8 @@ impl Reads for Fake {
         let state = self.read(at, Service::Iam, "ListRolePolicies")?;
         let of = |name: &String| {
             let (_, role) = state.role_named(&at.account, name)?;
-            let policies = RolePolicies { inline: role.inline.keys().cloned().collect(), attached: role.attached.clone() };
+            let policies =
+                RolePolicies { inline: role.inline.keys().cloned().collect(), attached: role.attached.clone() };
             Some((name.clone(), Some(policies)))
         };
         Ok(ids.iter().filter_map(of).collect())

@@ -4,7 +4,8 @@ use super::{Fake, Role, State};
 use ipnet::Ipv4Net;
 use redshift_link::api::CrossAccountRedshiftLink;
 use redshift_link::aws::model::{
-    Cluster, Destination, Direction, Domain, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target, Vpc, VpcDns,
+    Cluster, Destination, Direction, Domain, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target, Vpc,
+    VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Scope};
 use serde_json::{Value, json};
@@ -83,7 +84,9 @@ impl State {
         self.vpcs.insert(key(vpc), Vpc { id: vpc.into(), owner: owner.clone(), cidrs: BTreeSet::from([net(cidr)]) });
         self.vpc_dns.insert(key(vpc), VpcDns { support: true, hostnames: true });
         let local = |target| Route { destination: Destination::Cidr(net(cidr)), target, blackhole: false };
-        for (n, main, subnets) in [(1, false, vec![id("subnet", 1)]), (2, true, vec![]), (3, false, vec![id("subnet", 3)])] {
+        for (n, main, subnets) in
+            [(1, false, vec![id("subnet", 1)]), (2, true, vec![]), (3, false, vec![id("subnet", 3)])]
+        {
             let mut routes = vec![local(Target::Local)];
             if main {
                 let target = Target::Other("igw-00000001".into());
@@ -154,7 +157,10 @@ impl State {
             subnets: BTreeSet::from(["subnet-0000ccc1".to_owned(), "subnet-0000ccc2".to_owned()]),
             vpc_only: true,
             passes_source_identity: true,
-            defaults: StudioUsers { security_groups: BTreeSet::from([STUDIO_GROUP.to_owned()]), ..users(EXECUTION_ROLE) },
+            defaults: StudioUsers {
+                security_groups: BTreeSet::from([STUDIO_GROUP.to_owned()]),
+                ..users(EXECUTION_ROLE)
+            },
         };
         self.domains.insert((consumer(), id.into()), domain);
         let profiles = [("alice".to_owned(), users(ALICE_ROLE)), ("bob".to_owned(), StudioUsers::default())];
