@@ -4,6 +4,9 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod app;
 pub mod aws;
+pub mod cli;
 pub mod kubernetes;
 pub mod link;
+pub mod observability;

@@ -10,6 +10,7 @@ use super::scope::{AccountId, Region, Scope, VpcRef};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use std::fmt;
+use std::time::Duration;
 
 /// The id of something that may still have to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,6 +261,9 @@ impl fmt::Display for Effect {
         }
     }
 }
+
+/// How long one effect may take before its answer counts as lost. The lease must surely outlive it.
+pub const EFFECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The writing half of the port to AWS: the one place where effects are executed.
 #[async_trait]

@@ -1,5 +1,8 @@
 //! Kubernetes as the loop knows it: one small port, so that the loop runs without an API server too.
 
+pub mod client;
+pub mod lease;
+
 use crate::api::{CrossAccountRedshiftLink, LinkStatus};
 use crate::aws::error::Class;
 use async_trait::async_trait;

@@ -2,14 +2,11 @@
 
 use super::parts::{Part, Shared, Step};
 use super::register::Register;
-use crate::aws::effect::{Done, Effect, Execute, ResourceId};
+use crate::aws::effect::{Done, EFFECT_TIMEOUT, Effect, Execute, ResourceId};
 use crate::aws::error::{AwsError, Class, Service};
 use crate::aws::moment::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// How long one effect may take before its answer counts as lost. The lease must surely outlive it.
-pub const EFFECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Says whether we surely lead for so long from now on.
 pub type Leads = dyn Fn(Duration) -> bool + Send + Sync;

@@ -103,9 +103,8 @@ impl Memory {
     }
 
     /// The loop broke off: the next one must run.
-    pub fn fail(&mut self) {
+    pub fn break_off(&mut self) {
         self.ended_with = None;
-        self.attempts = self.attempts.saturating_add(1);
     }
 
     /// How long to wait at this pace. Grows with the loops that brought nothing forward.

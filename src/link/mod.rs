@@ -1,6 +1,7 @@
 //! The loop for links: observe, plan, act, status.
 
 pub mod act;
+pub mod controller;
 pub mod facts;
 pub mod memory;
 pub mod observe;

@@ -20,8 +20,16 @@ pub struct Others {
 pub struct Holder {
     /// Namespace and name.
     pub link: String,
-    /// Its accounts and regions.
+    /// Its accounts and regions; empty where the object cannot be read, and might live anywhere.
     pub scopes: BTreeSet<Scope>,
+}
+
+impl Holder {
+    /// Whether the link lives, or may live, where this thing is.
+    #[must_use]
+    pub fn lives_with(&self, want: &Want) -> bool {
+        self.scopes.is_empty() || want.scopes().iter().any(|scope| self.scopes.contains(*scope))
+    }
 }
 
 /// Whether something may go.
@@ -39,8 +47,7 @@ impl Others {
     /// Whether anybody else wants `want`.
     #[must_use]
     pub fn verdict(&self, want: &Want) -> Verdict<'_> {
-        let scopes = want.scopes();
-        let lives_there = |holder: &&Holder| scopes.iter().any(|scope| holder.scopes.contains(*scope));
+        let lives_there = |holder: &&Holder| holder.lives_with(want);
         if let Some(link) = self.wanted.get(want) {
             return Verdict::Wanted(link);
         }

@@ -21,6 +21,7 @@ use crate::aws::read::{Read, Seen};
 use crate::aws::scope::{AccountId, Scope};
 use crate::aws::shared::SharedReads;
 use crate::kubernetes::{Happening, Kubernetes, KubernetesError};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +80,7 @@ impl Loop {
         }
         let result = self.look(link, &accounts, memory).await;
         if result.is_err() {
-            self.memories.change(&uid, Memory::fail);
+            self.memories.change(&uid, Memory::break_off);
         }
         result
     }
@@ -92,6 +93,26 @@ impl Loop {
             let holder = Holder { link: name, scopes: BTreeSet::from([producer, consumer]) };
             self.register.expect(&link.uid().unwrap_or_default(), holder);
         }
+    }
+
+    /// An object is there that this version cannot read: it may want anything, anywhere.
+    pub fn cannot_read(&self, object: &ObjectMeta) {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let link = format!("{}/{}", text(&object.namespace), text(&object.name));
+        self.register.unobservable(&text(&object.uid), Holder { link, scopes: BTreeSet::new() }, None);
+    }
+
+    /// How long to wait after a loop broke off.
+    #[must_use]
+    pub fn rest_after(&self, uid: &str, error: &KubernetesError) -> Duration {
+        let pace = match error.class {
+            Class::Stale => Pace::Soon,
+            Class::Transient => Pace::Retry,
+            Class::Blocked | Class::Terminal => Pace::Slow,
+        };
+        let mut rest = Duration::ZERO;
+        self.memories.change(uid, |memory| rest = memory.due_after(pace, self.interval, uid));
+        rest
     }
 
     /// An object is gone.
@@ -369,14 +390,4 @@ fn wants_in_status(request: &Request<'_>) -> Option<BTreeSet<Want>> {
         return None;
     }
     status.wants.iter().map(|want| want.parse().ok()).collect()
-}
-
-impl From<&KubernetesError> for Pace {
-    fn from(error: &KubernetesError) -> Self {
-        match error.class {
-            Class::Stale => Self::Soon,
-            Class::Transient => Self::Retry,
-            Class::Blocked | Class::Terminal => Self::Slow,
-        }
-    }
 }

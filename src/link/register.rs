@@ -7,7 +7,6 @@
 use super::others::{Holder, Others};
 use super::want::Want;
 use crate::aws::moment::Moment;
-use crate::aws::scope::Scope;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -141,7 +140,7 @@ impl Register {
         let mut state = self.lock();
         let wanted = |entry: &Entry| match &entry.wants {
             Wants::Known(wants) => wants.contains(want),
-            Wants::NotYet | Wants::Everything => want.scopes().iter().any(|at| entry.holder.scopes.contains(*at)),
+            Wants::NotYet | Wants::Everything => entry.holder.lives_with(want),
         };
         let now = Instant::now();
         let held = state.removals.get(want).is_some_and(|r| match r.until {
@@ -180,16 +179,11 @@ impl Drop for Claim {
     }
 }
 
-/// The accounts and regions of a set of wants, for a link's holder.
-#[must_use]
-pub fn holder(link: String, scopes: impl IntoIterator<Item = Scope>) -> Holder {
-    Holder { link, scopes: scopes.into_iter().collect() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::others::Verdict;
     use super::*;
+    use crate::aws::scope::Scope;
 
     const GRACE: Duration = Duration::from_secs(300);
 
@@ -198,7 +192,7 @@ mod tests {
     }
 
     fn who(name: &str) -> Holder {
-        holder(name.into(), [at()])
+        Holder { link: name.into(), scopes: BTreeSet::from([at()]) }
     }
 
     fn want(table: &str) -> Want {

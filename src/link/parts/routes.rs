@@ -118,7 +118,7 @@ pub fn sweep(
         let carriers: Vec<_> = carriers.filter(|c| c.own || !c.tags.is_empty()).collect();
         let reads = carriers.iter().map(|c| seen.tables_through(at, c.id).map(|tables| (c, tables)));
         for (carrier, tables) in gather(reads)? {
-            let there: BTreeSet<_> = carrier.routes(tables).collect();
+            let there: BTreeSet<_> = tables.iter().flat_map(|table| through(table, carrier.id)).collect();
             for (table, cidr) in &there {
                 let want = Want::Route { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
                 if wants.contains(&want) || request.retains() || !carrier.owns(table, *cidr) {
@@ -162,15 +162,14 @@ impl<'a> Carrier<'a> {
     fn owns(&self, table: &str, cidr: Ipv4Net) -> bool {
         self.own || self.tags.contains_key(&(table, cidr))
     }
+}
 
-    /// The routes through it: table and destination.
-    fn routes<'t>(&self, tables: &'t [RouteTable]) -> impl Iterator<Item = (&'t str, Ipv4Net)> {
-        let through = |route: &Route| match (&route.destination, &route.target) {
-            (Destination::Cidr(cidr), Target::Peering(target)) if target == self.id => Some(*cidr),
-            _ => None,
-        };
-        tables.iter().flat_map(move |t| t.routes.iter().filter_map(through).map(move |cidr| (t.id.as_str(), cidr)))
-    }
+/// The routes of a table that go through a connection: table and destination.
+pub fn through<'t>(table: &'t RouteTable, peering: &str) -> impl Iterator<Item = (&'t str, Ipv4Net)> {
+    table.routes.iter().filter_map(move |route| match (&route.destination, &route.target) {
+        (Destination::Cidr(cidr), Target::Peering(target)) if target == peering => Some((table.id.as_str(), *cidr)),
+        _ => None,
+    })
 }
 
 fn adopted(connection: &Connection) -> Option<&str> {

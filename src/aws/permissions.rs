@@ -1,0 +1,258 @@
+//! The permissions that the controller's role needs in each account, built from the effects and the reads.
+//!
+//! Every kind of effect has its arm here, so that a new one does not compile without its permission; reads bring
+//! theirs with their line in the catalog.
+
+use super::accounts::{Account, Side};
+use super::effect::EffectKind;
+use super::error::{Operation, Service};
+use super::mark::{INSTALLATION, Installation};
+use super::policy::{Statement, pretty_document};
+use super::read::OPERATIONS;
+use super::scope::parse_role_arn;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use strum::IntoEnumIterator;
+
+/// The permission policy of the controller's role in an account.
+#[must_use]
+pub fn permissions(account: &Account, installation: &Installation) -> Value {
+    let ground = Ground::new(account, installation);
+    let sides: BTreeSet<Side> = account.allow.iter().map(|allow| allow.side).collect();
+    let reads = OPERATIONS.iter().flat_map(|(_, operations)| *operations).filter(|read| is_for(**read, &sides));
+    let reads: BTreeSet<String> = reads.filter(|read| read.service != Service::Sts).map(ToString::to_string).collect();
+    let mut grants =
+        vec![Statement { actions: reads.into_iter().collect(), ..Statement::allow("", &[]).on(["*".to_owned()]) }];
+    for kind in EffectKind::iter() {
+        let (on, grant) = ground.grant(kind);
+        if on.iter().any(|side| sides.contains(side)) {
+            grants.extend(grant);
+        }
+    }
+    let mut statements = merged(grants);
+    statements.push(ground.never());
+    pretty_document(&statements)
+}
+
+/// The trust policy of that role. `controller`: ARN of the identity that the controller itself runs as.
+#[must_use]
+pub fn trust(account: &Account, controller: &str) -> Value {
+    // an identity by EKS Pod Identity brings session tags that are passed on
+    let enter = Statement::allow("", &["sts:AssumeRole", "sts:TagSession"]).by("AWS", [controller.to_owned()]).when(
+        "StringEquals",
+        "sts:ExternalId",
+        [account.external_id.clone()],
+    );
+    // tags come with the same request, which carries the external id as well
+    pretty_document(&[enter])
+}
+
+/// The permission policy of the controller's own identity: nothing but taking on the roles of the accounts.
+#[must_use]
+pub fn own(accounts: &[Account]) -> Value {
+    let roles = accounts.iter().map(|account| account.role_arn.clone());
+    pretty_document(&[Statement::allow("", &["sts:AssumeRole", "sts:TagSession"]).on(roles)])
+}
+
+/// Reads of a service that only one side has are needed only there.
+fn is_for(read: Operation, sides: &BTreeSet<Side>) -> bool {
+    match read.service {
+        Service::Redshift => sides.contains(&Side::Producer),
+        Service::SageMaker => sides.contains(&Side::Consumer),
+        Service::Sts | Service::Iam | Service::Ec2 => true,
+    }
+}
+
+const BOTH: &[Side] = &[Side::Producer, Side::Consumer];
+const PRODUCER: &[Side] = &[Side::Producer];
+const CONSUMER: &[Side] = &[Side::Consumer];
+
+/// What statements are made of in one account.
+struct Ground<'a> {
+    account: &'a Account,
+    installation: &'a Installation,
+    partition: &'a str,
+}
+
+impl<'a> Ground<'a> {
+    fn new(account: &'a Account, installation: &'a Installation) -> Self {
+        let partition = parse_role_arn(&account.role_arn).map_or("aws", |arn| arn.partition);
+        Self { account, installation, partition }
+    }
+
+    /// On which sides an effect happens, and what allows it.
+    fn grant(&self, kind: EffectKind) -> (&'static [Side], Vec<Statement>) {
+        let action = kind.operation().to_string();
+        let allow = |resources: &[String]| Statement::allow("", &[&action]).on(resources.iter().cloned());
+        let (ours, listed) = (self.our_roles(), self.listed_roles());
+        let peering = self.ec2("vpc-peering-connection");
+        match kind {
+            EffectKind::CreateRole => {
+                (PRODUCER, vec![self.bounded(allow(&ours)), Statement::allow("", &["iam:TagRole"]).on(ours)])
+            }
+            EffectKind::PutRolePermissionsBoundary => {
+                let configured = self.account.permissions_boundary.is_some();
+                (PRODUCER, if configured { vec![self.bounded(allow(&ours))] } else { vec![] })
+            }
+            EffectKind::UpdateAssumeRolePolicy
+            | EffectKind::TagRole
+            | EffectKind::UntagRole
+            | EffectKind::DeleteRole => (PRODUCER, vec![allow(&ours)]),
+            EffectKind::PutRolePolicy => {
+                let mut grants = vec![self.bounded(allow(&ours))];
+                grants.extend((!listed.is_empty()).then(|| allow(&listed)));
+                (BOTH, grants)
+            }
+            EffectKind::DeleteRolePolicy => (BOTH, vec![allow(&[ours, listed].concat())]),
+            EffectKind::CreateVpcPeeringConnection => {
+                let marked = self.marking(allow(&[peering.clone()]));
+                let tags = self.tags_at_creation(&action, &peering);
+                (CONSUMER, vec![allow(&[self.ec2("vpc")]), marked, tags])
+            }
+            // the accepter sees no tags of the requester: whose request it is, is checked before
+            EffectKind::AcceptVpcPeeringConnection => (PRODUCER, vec![allow(&[self.ec2("vpc"), peering])]),
+            EffectKind::ModifyVpcPeeringConnectionOptions => (PRODUCER, vec![self.marked(allow(&[peering]))]),
+            EffectKind::DeleteVpcPeeringConnection => (BOTH, vec![self.marked(allow(&[peering]))]),
+            EffectKind::CreateTags | EffectKind::DeleteTags => {
+                let own_keys = allow(&[peering, self.ec2("security-group-rule")]);
+                (BOTH, vec![own_keys.when("ForAllValues:StringLike", "aws:TagKeys", ["redshiftlink.dev/*".to_owned()])])
+            }
+            EffectKind::CreateRoute | EffectKind::ReplaceRoute | EffectKind::DeleteRoute => {
+                (BOTH, vec![allow(&[self.ec2("route-table")])])
+            }
+            EffectKind::AuthorizeSecurityGroupIngress | EffectKind::AuthorizeSecurityGroupEgress => {
+                let rule = self.ec2("security-group-rule");
+                let marked = self.marking(allow(&[rule.clone()]));
+                let tags = self.tags_at_creation(&action, &rule);
+                (BOTH, vec![allow(&[self.ec2("security-group")]), marked, tags])
+            }
+            EffectKind::RevokeSecurityGroupIngress | EffectKind::RevokeSecurityGroupEgress => {
+                (BOTH, vec![allow(&[self.ec2("security-group"), self.ec2("security-group-rule")])])
+            }
+        }
+    }
+
+    /// What no permission above may reach, whatever the accounts file lists.
+    fn never(&self) -> Statement {
+        let role = |rest: &str| format!("arn:{}:iam::{}:role/{rest}", self.partition, self.account.id);
+        let reserved = [self.account.role_arn.clone(), role("aws-reserved/*"), role("aws-service-role/*")];
+        Statement::deny("Never", &["iam:PutRolePolicy", "iam:DeleteRolePolicy"]).on(reserved)
+    }
+
+    fn our_roles(&self) -> Vec<String> {
+        vec![format!("arn:{}:iam::{}:role{}*", self.partition, self.account.id, self.installation.role_path())]
+    }
+
+    fn listed_roles(&self) -> Vec<String> {
+        let everything = format!("arn:{}:iam::{}:role/*", self.partition, self.account.id);
+        let listed = self.account.extendable_roles().into_iter();
+        listed.map(|pattern| if pattern == "*" { everything.clone() } else { pattern.to_owned() }).collect()
+    }
+
+    fn ec2(&self, kind: &str) -> String {
+        format!("arn:{}:ec2:*:{}:{kind}/*", self.partition, self.account.id)
+    }
+
+    /// Only roles that carry the account's boundary.
+    fn bounded(&self, statement: Statement) -> Statement {
+        match &self.account.permissions_boundary {
+            Some(boundary) => statement.when("StringEquals", "iam:PermissionsBoundary", [boundary.clone()]),
+            None => statement,
+        }
+    }
+
+    /// Only things that carry our mark.
+    fn marked(&self, statement: Statement) -> Statement {
+        statement.when("StringEquals", format!("aws:ResourceTag/{INSTALLATION}"), [self.installation.id().to_owned()])
+    }
+
+    /// Only things that get our mark in the call that makes them.
+    fn marking(&self, statement: Statement) -> Statement {
+        statement.when("StringEquals", format!("aws:RequestTag/{INSTALLATION}"), [self.installation.id().to_owned()])
+    }
+
+    fn tags_at_creation(&self, action: &str, resource: &str) -> Statement {
+        let call = action.split_once(':').map_or(action, |(_, name)| name);
+        let tags = Statement::allow("", &["ec2:CreateTags"]).on([resource.to_owned()]);
+        tags.when("StringEquals", "ec2:CreateAction", [call.to_owned()])
+    }
+}
+
+/// Statements that differ only in their actions become one.
+fn merged(statements: Vec<Statement>) -> Vec<Statement> {
+    let mut by_target: BTreeMap<String, Statement> = BTreeMap::new();
+    for statement in statements.into_iter().filter(|statement| !statement.actions.is_empty()) {
+        let mut resources = statement.resources.clone();
+        resources.sort();
+        let target = format!("{resources:?} {:?}", statement.conditions);
+        let entry = by_target.entry(target).or_insert_with(|| Statement { actions: vec![], ..statement.clone() });
+        entry.actions.extend(statement.actions);
+        entry.actions.sort();
+        entry.actions.dedup();
+    }
+    by_target.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accounts::Accounts;
+    use super::*;
+
+    fn account(more: &str) -> Account {
+        let text = format!(
+            "accounts: [{{id: '111122223333', roleArn: 'arn:aws-cn:iam::111122223333:role/redshift-link', externalId: abc{more}, \
+             allow: [{{namespaces: [a], as: producer}}, {{namespaces: [a], as: consumer}}]}}]"
+        );
+        Accounts::parse(&text).unwrap().accounts.remove(0)
+    }
+
+    fn text(more: &str) -> String {
+        permissions(&account(more), &Installation::new("prod").unwrap()).to_string()
+    }
+
+    #[test]
+    fn every_effect_and_every_read_is_allowed() {
+        let text = text(", executionRoles: ['arn:aws-cn:iam::111122223333:role/service-role/*']");
+        let with_boundary = permissions(&account(", permissionsBoundary: b"), &Installation::new("prod").unwrap());
+        for kind in EffectKind::iter() {
+            let action = format!("\"{}\"", kind.operation());
+            assert!(text.contains(&action) || with_boundary.to_string().contains(&action), "{action}");
+        }
+        for operation in OPERATIONS.iter().flat_map(|(_, operations)| *operations).filter(|o| o.service != Service::Sts)
+        {
+            assert!(text.contains(&format!("\"{operation}\"")), "{operation}");
+        }
+        assert!(text.contains("arn:aws-cn:iam::111122223333:role/redshift-link/prod/*"), "{text}");
+        assert!(!text.contains("arn:aws:"), "{text}");
+    }
+
+    #[test]
+    fn it_fits_a_managed_policy() {
+        let size = text(", executionRoles: ['arn:aws:iam::111122223333:role/service-role/AmazonSageMaker-*'], permissionsBoundary: 'arn:aws:iam::111122223333:policy/boundary'").len();
+        assert!(size <= 6144, "{size}");
+    }
+
+    #[test]
+    fn without_listed_roles_no_foreign_role_may_be_written() {
+        let policy = permissions(&account(""), &Installation::new("prod").unwrap());
+        let writes = policy["Statement"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|s| s["Effect"] == "Allow" && s["Action"].to_string().contains("PutRolePolicy"));
+        assert!(
+            writes.into_iter().all(|s| s["Resource"].to_string().contains("role/redshift-link/prod/*")),
+            "{policy}"
+        );
+    }
+
+    #[test]
+    fn with_a_boundary_no_role_is_made_without_it() {
+        let policy = permissions(&account(", permissionsBoundary: b"), &Installation::new("prod").unwrap());
+        for statement in policy["Statement"].as_array().unwrap() {
+            if statement["Action"].to_string().contains("iam:CreateRole") {
+                assert_eq!(statement["Condition"]["StringEquals"]["iam:PermissionsBoundary"], "b");
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The port over a real API server.
+
+use super::{Happening, Kubernetes, KubernetesError};
+use crate::api::{CrossAccountRedshiftLink, FINALIZER, LinkStatus, MANAGER};
+use crate::aws::error::Class;
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, PartialObjectMeta, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The API server as the loop uses it.
+pub struct ApiServer {
+    client: Client,
+    recorder: Recorder,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+impl ApiServer {
+    /// Over a client, and the namespaces as they are followed elsewhere. `instance`: name of this process in events.
+    #[must_use]
+    pub fn new(client: Client, namespaces: Store<PartialObjectMeta<Namespace>>, instance: String) -> Self {
+        let reporter = Reporter { controller: MANAGER.into(), instance: Some(instance) };
+        Self { recorder: Recorder::new(client.clone(), reporter), client, namespaces }
+    }
+
+    fn links(&self, link: &CrossAccountRedshiftLink) -> Api<CrossAccountRedshiftLink> {
+        Api::namespaced(self.client.clone(), &link.namespace().unwrap_or_default())
+    }
+
+    async fn patch(
+        &self,
+        action: &'static str,
+        link: &CrossAccountRedshiftLink,
+        operations: Value,
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+        let operations = serde_json::from_value(operations).expect("written as a JSON patch just now");
+        let patch = Patch::Json::<()>(operations);
+        let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+        self.links(link).patch(&link.name_any(), &params, &patch).await.map_err(|e| explained(action, &e))
+    }
+}
+
+fn explained(action: &'static str, error: &kube::Error) -> KubernetesError {
+    let class = match error {
+        // a failed `test` of a JSON patch is answered as invalid
+        kube::Error::Api(status) if status.is_conflict() || status.is_not_found() || status.is_invalid() => {
+            Class::Stale
+        }
+        kube::Error::Api(status) if status.is_forbidden() => Class::Blocked,
+        _ => Class::Transient,
+    };
+    KubernetesError { action, message: error.to_string(), class }
+}
+
+#[async_trait]
+impl Kubernetes for ApiServer {
+    async fn add_finalizer(
+        &self,
+        link: &CrossAccountRedshiftLink,
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+        let add = if link.finalizers().is_empty() {
+            json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})
+        } else {
+            json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})
+        };
+        self.patch("add finalizer", link, json!([this_version(link), add])).await
+    }
+
+    async fn remove_finalizer(&self, link: &CrossAccountRedshiftLink) -> Result<(), KubernetesError> {
+        let Some(index) = link.finalizers().iter().position(|finalizer| finalizer == FINALIZER) else { return Ok(()) };
+        let path = format!("/metadata/finalizers/{index}");
+        let operations = json!([
+            this_version(link),
+            {"op": "test", "path": path, "value": FINALIZER},
+            {"op": "remove", "path": path},
+        ]);
+        self.patch("remove finalizer", link, operations).await.map(drop)
+    }
+
+    async fn apply_status(
+        &self,
+        link: &CrossAccountRedshiftLink,
+        status: &LinkStatus,
+    ) -> Result<CrossAccountRedshiftLink, KubernetesError> {
+        let patch = json!({
+            "apiVersion": CrossAccountRedshiftLink::api_version(&()),
+            "kind": CrossAccountRedshiftLink::kind(&()),
+            "metadata": {"name": link.name_any(), "resourceVersion": link.resource_version()},
+            "status": status,
+        });
+        let params = PatchParams::apply(MANAGER).force();
+        let written = self.links(link).patch_status(&link.name_any(), &params, &Patch::Apply(patch)).await;
+        written.map_err(|e| explained("apply status", &e))
+    }
+
+    async fn tell(&self, link: &CrossAccountRedshiftLink, happening: &Happening) {
+        let event = Event {
+            type_: if happening.warning { EventType::Warning } else { EventType::Normal },
+            reason: happening.reason.clone(),
+            note: Some(happening.note.clone()),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &link.object_ref(&())).await {
+            tracing::warn!(%error, reason = happening.reason, "event not published");
+        }
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        let found = self.namespaces.get(&ObjectRef::new(namespace));
+        found.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    }
+}
+
+fn this_version(link: &CrossAccountRedshiftLink) -> Value {
+    json!({"op": "test", "path": "/metadata/resourceVersion", "value": link.resource_version()})
+}

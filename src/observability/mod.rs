@@ -1,0 +1,5 @@
+//! What operators see: metrics, health, logs.
+
+pub mod admin;
+pub mod logs;
+pub mod metrics;
