@@ -266,10 +266,10 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
     if is_throttle(code) || SERVER_FAULTS.contains(&code) {
         return Class::Transient;
     }
-    if is_not_found(code) {
-        return Class::Stale;
-    }
     match (service, code) {
+        // the permissions boundary of a role to be made: somebody has to make that policy
+        (Service::Iam, "NoSuchEntity") if message.contains("not attachable") => Class::Blocked,
+        _ if is_not_found(code) => Class::Stale,
         // a role that was made a moment ago is not yet known as a principal
         (Service::Iam, "MalformedPolicyDocument" | "MalformedPolicyDocumentException")
             if message.contains("Invalid principal") =>
@@ -332,6 +332,7 @@ mod tests {
             (Sts, "ExpiredToken", "", Transient),
             (Ec2, "RequestExpired", "", Transient),
             (Iam, "NoSuchEntity", "", Stale),
+            (Iam, "NoSuchEntity", "Scope ARN: arn:aws:iam::1:policy/b does not exist or is not attachable.", Blocked),
             (Iam, "EntityAlreadyExists", "", Stale),
             (Iam, "MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"arn\"", Transient),
             (Iam, "MalformedPolicyDocument", "Syntax errors in policy", Blocked),

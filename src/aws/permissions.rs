@@ -127,7 +127,7 @@ impl<'a> Ground<'a> {
                 (BOTH, vec![allow(&[self.ec2("security-group")]), marked, tags])
             }
             EffectKind::RevokeSecurityGroupIngress | EffectKind::RevokeSecurityGroupEgress => {
-                (BOTH, vec![allow(&[self.ec2("security-group"), self.ec2("security-group-rule")])])
+                (BOTH, vec![allow(&[self.ec2("security-group")])])
             }
         }
     }

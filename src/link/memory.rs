@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_millis(500);
+/// A view that is old again after so many looks is not merely old.
+const STALE_IN_A_ROW: u32 = 3;
 const WAITING_AT_MOST: Duration = Duration::from_secs(15);
 const RETRY_AT_MOST: Duration = Duration::from_secs(300);
 
@@ -116,12 +118,13 @@ impl Memory {
         let attempts = self.attempts;
         self.attempts = match pace {
             Pace::Soon | Pace::Settled => 0,
-            Pace::Waiting | Pace::Retry | Pace::Slow => attempts.saturating_add(1),
+            Pace::Stale | Pace::Waiting | Pace::Retry | Pace::Slow => attempts.saturating_add(1),
         };
         match pace {
             Pace::Soon => SOON,
+            Pace::Stale if attempts < STALE_IN_A_ROW => SOON,
             Pace::Waiting => steps(SOON, WAITING_AT_MOST, attempts),
-            Pace::Retry => steps(Duration::from_secs(1), RETRY_AT_MOST.min(interval), attempts),
+            Pace::Stale | Pace::Retry => steps(Duration::from_secs(1), RETRY_AT_MOST.min(interval), attempts),
             Pace::Slow => spread(interval / 5, uid, attempts),
             Pace::Settled => spread(interval, uid, 0),
         }
@@ -147,6 +150,9 @@ mod tests {
         let waits: Vec<_> = (0..12).map(|_| memory.due_after(Pace::Retry, interval, "u")).collect();
         assert!(waits[0] < Duration::from_secs(2) && waits[11] > Duration::from_secs(200), "{waits:?}");
         assert!(waits.iter().all(|wait| *wait <= RETRY_AT_MOST.mul_f64(1.1)));
+        memory.due_after(Pace::Soon, interval, "u");
+        let stale: Vec<_> = (0..8).map(|_| memory.due_after(Pace::Stale, interval, "u")).collect();
+        assert!(stale[..3].iter().all(|wait| *wait == SOON) && stale[7] > Duration::from_secs(60), "{stale:?}");
         memory.due_after(Pace::Soon, interval, "u");
         assert!(memory.due_after(Pace::Retry, interval, "u") < Duration::from_secs(2));
     }

@@ -159,8 +159,12 @@ type Planned = (Part, Result<PartPlan, Halt>);
 fn sweeps(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Vec<Planned> {
     let firewall = firewall::sweep(request, seen, wants, others);
     let routes = routes::sweep(request, seen, wants, others);
-    let rules_left = firewall.as_ref().map_or(true, |plan| !plan.steps.is_empty());
-    let still_used = |id: &str| rules_left || routes.as_ref().map_or(true, |(_, used)| used.contains(id));
+    // what could not be seen may still be there
+    let left = |plan: &PartPlan| !(plan.steps.is_empty() && plan.findings.is_empty());
+    let rules_left = firewall.as_ref().map_or(true, left);
+    let route_left =
+        |id: &str| routes.as_ref().map_or(true, |(plan, used)| !plan.findings.is_empty() || used.contains(id));
+    let still_used = |id: &str| rules_left || route_left(id);
     let peering = peering::sweep(request, seen, wants, others, &still_used);
     vec![(Part::Firewall, firewall), (Part::Routes, routes.map(|(plan, _)| plan)), (Part::Peering, peering)]
 }

@@ -106,7 +106,7 @@ impl Loop {
     #[must_use]
     pub fn rest_after(&self, uid: &str, error: &KubernetesError) -> Duration {
         let pace = match error.class {
-            Class::Stale => Pace::Soon,
+            Class::Stale => Pace::Stale,
             Class::Transient => Pace::Retry,
             Class::Blocked | Class::Terminal => Pace::Slow,
         };
@@ -214,7 +214,7 @@ impl Loop {
         }
         let others = self.register.others(request.uid());
         let plan = observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::keep(request, seen, &others)).await;
-        if request.only_plans() || request.suspended() {
+        if request.only_looks() {
             let outcome = Outcome::Kept(plan, vec![]);
             return self.report(request, accounts, &wants, &outcome, &Acted::default()).await;
         }
@@ -310,7 +310,7 @@ impl Loop {
                 self.kubernetes.tell(request.link, &happening).await;
             }
         }
-        let pace = pace(outcome, acted.executed.len());
+        let pace = pace(request, outcome, acted.executed.len());
         // What the process before this one, or a lost answer, left under way may still arrive: look again at the
         // latest when it no longer can.
         let now = Instant::now();

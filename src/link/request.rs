@@ -97,6 +97,12 @@ impl<'a> Request<'a> {
         self.spec().suspend == Some(true)
     }
 
+    /// Nothing is done at AWS, while the object is not being deleted.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        self.only_plans() || self.suspended()
+    }
+
     /// True where the object is being deleted and leaves in place what it made.
     #[must_use]
     pub fn retains(&self) -> bool {

@@ -41,8 +41,10 @@ pub type Failures = Vec<Finding>;
 /// The pace of the next look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Something was changed, or our view is old: see what came of it.
+    /// Something was changed: see what came of it.
     Soon,
+    /// Our view was old: look again at once, but not for ever.
+    Stale,
     /// Something comes right by itself: sooner at first, then less often.
     Waiting,
     /// A call is to be tried again.
@@ -58,24 +60,28 @@ pub enum Pace {
 pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) -> LinkStatus {
     let before = request.link.status.clone().unwrap_or_default();
     let generation = request.link.metadata.generation;
-    let reports = reports(request, &before, outcome);
+    let remaining = match outcome {
+        Outcome::TakenDown(plan, failures) => remaining(plan, failures, &before),
+        Outcome::Kept(plan, _) => plan.ours.clone(),
+        Outcome::Denied { .. } => before.resources.clone(),
+    };
+    let reports = reports(request, &before, outcome, &remaining);
     let mut status = LinkStatus {
         observed_generation: generation,
         conditions: conditions::list(&reports, &before.conditions, generation, request.now),
         last_handled_reconcile_at: request.link.annotations().get(RECONCILE_REQUESTED_AT).map(|at| clipped(at, 256)),
+        resources: remaining.into_iter().take(500).collect(),
         wants: if wants.is_empty() { before.wants } else { wants.iter().map(ToString::to_string).collect() },
         ..LinkStatus::default()
     };
     match outcome {
         Outcome::Denied { .. } => {
-            status.resources = before.resources;
             status.used = before.used;
             status.undone = before.undone;
             status.role_arn = before.role_arn;
             status.peering_connection_id = before.peering_connection_id;
         }
         Outcome::Kept(plan, _) | Outcome::TakenDown(plan, _) => {
-            status.resources = plan.ours.iter().take(500).cloned().collect();
             status.used = plan.used.iter().take(500).cloned().collect();
             status.undone.clone_from(&plan.undone);
             status.role_arn.clone_from(&plan.role_arn);
@@ -101,9 +107,10 @@ pub fn planned(step: &Step) -> PlannedEffect {
 
 /// When to look again.
 #[must_use]
-pub fn pace(outcome: &Outcome, executed: usize) -> Pace {
+pub fn pace(request: &Request<'_>, outcome: &Outcome, executed: usize) -> Pace {
     let (plan, failures) = match outcome {
         Outcome::Denied { .. } => return Pace::Slow,
+        Outcome::Kept(plan, _) if request.only_looks() && plan.findings.is_empty() => return Pace::Settled,
         Outcome::Kept(plan, failures) | Outcome::TakenDown(plan, failures) => (plan, failures),
     };
     let worst = plan.findings.iter().chain(failures).map(|finding| finding.class).max();
@@ -112,17 +119,17 @@ pub fn pace(outcome: &Outcome, executed: usize) -> Pace {
         _ if executed > 0 => Pace::Soon,
         Some(Class::Blocked | Class::Terminal) => Pace::Slow,
         Some(Class::Transient) => Pace::Retry,
-        Some(Class::Stale) => Pace::Soon,
+        Some(Class::Stale) => Pace::Stale,
         None if runnable => Pace::Waiting,
         None if !plan.steps.is_empty() => Pace::Waiting,
         None => Pace::Settled,
     }
 }
 
-fn reports(request: &Request<'_>, before: &LinkStatus, outcome: &Outcome) -> Vec<Report> {
+fn reports(request: &Request<'_>, before: &LinkStatus, outcome: &Outcome, remaining: &BTreeSet<String>) -> Vec<Report> {
     let mut reports = match outcome {
         Outcome::Denied { reason, message } => stalled(reason, message, State::False),
-        Outcome::TakenDown(plan, failures) => deleting(plan, failures),
+        Outcome::TakenDown(plan, failures) => deleting(plan, failures, remaining),
         Outcome::Kept(plan, failures) => {
             let parts = part_reports(plan, failures, before);
             let mut reports = summary(request, before, plan, failures, &parts);
@@ -229,12 +236,19 @@ fn part_report(part: Part, plan: &Plan, failures: &Failures, before: &LinkStatus
     Report::new(kind, State::True, "InPlace", notes)
 }
 
-fn deleting(plan: &Plan, failures: &Failures) -> Vec<Report> {
+/// What is still there: what was seen, and what was there before in an account that cannot be seen.
+fn remaining(plan: &Plan, failures: &Failures, before: &LinkStatus) -> BTreeSet<String> {
+    let unseen: Vec<_> = plan.findings.iter().chain(failures).filter_map(|finding| finding.account.as_ref()).collect();
+    let may_be_there = |resource: &&String| unseen.iter().any(|account| resource.contains(&account.0));
+    before.resources.iter().filter(may_be_there).chain(&plan.ours).cloned().collect()
+}
+
+fn deleting(plan: &Plan, failures: &Failures, remaining: &BTreeSet<String>) -> Vec<Report> {
     let problems: Vec<&Finding> = plan.findings.iter().chain(failures).collect();
-    let remains = if plan.ours.is_empty() {
+    let remains = if remaining.is_empty() {
         String::new()
     } else {
-        format!("; still there: {}", listed(plan.ours.iter().map(String::as_str), ", "))
+        format!("; still there: {}", listed(remaining.iter().map(String::as_str), ", "))
     };
     let worst = problems.iter().rev().max_by_key(|finding| finding.class);
     let message = match worst {

@@ -33,6 +33,8 @@ pub struct Driver {
     due: BTreeMap<String, Instant>,
     seen: BTreeMap<String, String>,
     pub loops: usize,
+    /// Check after each effect that no living link that was Ready lost what it wants.
+    pub guards: bool,
     /// What else happens at the moment when the fault strikes.
     pub when_struck: Option<fn(&mut Driver)>,
 }
@@ -61,12 +63,14 @@ impl Driver {
             due: BTreeMap::new(),
             seen: BTreeMap::new(),
             loops: 0,
+            guards: false,
             when_struck: None,
         }
     }
 
     /// Sets the accounts file.
-    pub fn set_accounts(&self, text: &str) {
+    pub fn set_accounts(&mut self, text: &str) {
+        self.due.clear();
         let accounts = Arc::new(Accounts::parse(text).expect("a good file"));
         self.accounts.send_replace(AccountsWatch { accounts, problem: None });
     }
@@ -125,6 +129,9 @@ impl Driver {
                 then(self);
             }
         }
+        if self.guards {
+            self.guard();
+        }
         let rest = match result {
             None => {
                 self.restart();
@@ -136,6 +143,29 @@ impl Driver {
         };
         self.due.insert(link.name_any(), Instant::now() + rest);
         true
+    }
+
+    /// From now on what Ready links want must stay.
+    fn guard(&self) {
+        for link in self.kubernetes.all() {
+            let status = link.status.clone().unwrap_or_default();
+            let current = status.observed_generation == link.metadata.generation;
+            if current && conditions::is_true(&status.conditions, "Ready") && link.metadata.deletion_timestamp.is_none()
+            {
+                let wants = status.wants.iter().map(|want| want.parse().expect("a want")).collect();
+                self.aws.state().guarded.insert(link.name_any(), wants);
+            }
+        }
+    }
+
+    /// A link may lose what it had: it is about to be changed or deleted.
+    pub fn unguard(&self, name: &str) {
+        self.aws.state().guarded.remove(name);
+    }
+
+    /// One loop of the object that is due first, if one is due within a minute.
+    pub async fn step_soon(&mut self) {
+        self.step(Instant::now() + Duration::from_secs(60)).await;
     }
 
     /// Every object is looked at at once, as after its annotation was set.

@@ -3,7 +3,7 @@
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::producer_role::{self, digest};
-use super::{Halt, Part, PartPlan, Step, gather};
+use super::{Halt, Part, PartPlan, Step, both, gather};
 use crate::aws::effect::Effect;
 use crate::aws::mark::consumer_policy;
 use crate::aws::policy::{self, Statement, trusted_aws_principals};
@@ -45,7 +45,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     Ok(plan)
 }
 
-/// Takes the policy from every role in the ledger.
+/// Takes the policy from every role that has it, by the ledger.
 ///
 /// # Errors
 /// Something is unread or refused.
@@ -53,15 +53,44 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
     if request.gave_up(&request.consumer.account) || !request.spec().deletes() {
         return Ok(PartPlan::default());
     }
-    let leaving = match producer_role::leaving(request, seen, &BTreeSet::new()) {
-        Err(Halt::Found(_)) => BTreeSet::new(),
-        other => other?,
+    let leaving = if request.gave_up(&request.producer.account) {
+        without_ledger(request, seen)?
+    } else {
+        match producer_role::leaving(request, seen, &BTreeSet::new()) {
+            Err(Halt::Found(_)) => BTreeSet::new(),
+            other => other?,
+        }
     };
     let name = |arn: &String| parse_role_arn(arn).map_or_else(|| arn.clone(), |role| role.name.to_owned());
     let policy = consumer_policy(request.uid());
     let ours =
         leaving.iter().map(|arn| format!("policy {} {}/{policy}", request.consumer.account, name(arn))).collect();
     Ok(PartPlan { ours, steps: removals(request, leaving), ..PartPlan::default() })
+}
+
+/// The ledger is in an account that was given up: what the spec and the domain name, and what status remembers.
+fn without_ledger(request: &Request<'_>, seen: &Seen) -> Result<BTreeSet<String>, Halt> {
+    let at = request.consumer;
+    let consumer = &request.spec().consumer;
+    let mut arns: BTreeSet<String> = consumer.network.iter().flat_map(|network| network.role_arns.clone()).collect();
+    if let Some(studio) = &consumer.studio {
+        let (domain, profiles) =
+            both(seen.domain(at, studio.domain_id.clone()), seen.user_profiles(at, studio.domain_id.clone()))?;
+        arns.extend(domain.iter().flat_map(|domain| domain.defaults.execution_roles.clone()));
+        arns.extend(profiles.execution_roles.iter().cloned());
+    }
+    let remembered = request.link.status.iter().flat_map(|status| &status.resources).filter_map(|resource| {
+        let role = resource.strip_prefix(&format!("policy {} ", at.account))?.split('/').next()?;
+        // only the name is used from here on
+        Some(format!("arn:aws:iam::{}:role/{role}", at.account))
+    });
+    arns.extend(remembered);
+    let looks = arns.into_iter().filter_map(|arn| {
+        let name = parse_role_arn(&arn)?.name.to_owned();
+        let policy = seen.role_policy(at, (name, consumer_policy(request.uid())));
+        Some(policy.map(|found| found.as_ref().map(|_| arn)))
+    });
+    Ok(gather(looks)?.into_iter().flatten().collect())
 }
 
 fn removals(request: &Request<'_>, arns: BTreeSet<String>) -> Vec<Step> {

@@ -5,7 +5,7 @@ use super::super::others::Others;
 use super::super::request::Request;
 use super::super::want::Want;
 use super::peering::Connection;
-use super::{Halt, Part, PartPlan, Step, gather, removal};
+use super::{Halt, Part, PartPlan, Step, gather, removal, side_by_side};
 use crate::aws::effect::{Effect, ResourceId};
 use crate::aws::mark::{self, rule_key};
 use crate::aws::model::{Permit, Rule, RulePeer};
@@ -44,23 +44,23 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Conn
 /// # Errors
 /// Something is unread or refused.
 pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Result<PartPlan, Halt> {
-    let mut plan = PartPlan::default();
-    let sides = request.sides().into_iter().filter(|at| !request.gave_up(&at.account));
-    let views = gather(sides.map(|at| seen.marked_rules(at, ()).map(|rules| (at, rules))))?;
-    for (at, rule) in views.into_iter().flat_map(|(at, rules)| rules.iter().map(move |rule| (at, rule))) {
-        let Rule { id, group, permit, .. } = rule;
-        let want = Want::Rule { at: at.clone(), group: group.clone(), permit: permit.clone() };
-        if !is_ours(request, rule) || wants.contains(&want) {
-            continue;
+    side_by_side(Part::Firewall, request, |at| {
+        let mut plan = PartPlan::default();
+        for rule in seen.marked_rules(at, ())? {
+            let Rule { id, group, permit, .. } = rule;
+            let want = Want::Rule { at: at.clone(), group: group.clone(), permit: permit.clone() };
+            if !is_ours(request, rule) || wants.contains(&want) {
+                continue;
+            }
+            let effect = if request.retains() {
+                Effect::CreateTags { at: at.clone(), resource: ResourceId::Known(id.clone()), tags: mark::retained() }
+            } else {
+                Effect::revoke(at.clone(), group.clone(), id.clone(), permit.clone())
+            };
+            plan.remove(removal(Part::Firewall, others, &want, effect));
         }
-        let effect = if request.retains() {
-            Effect::CreateTags { at: at.clone(), resource: ResourceId::Known(id.clone()), tags: mark::retained() }
-        } else {
-            Effect::revoke(at.clone(), group.clone(), id.clone(), permit.clone())
-        };
-        plan.remove(removal(Part::Firewall, others, &want, effect));
-    }
-    Ok(plan)
+        Ok(plan)
+    })
 }
 
 fn is_ours(request: &Request<'_>, rule: &Rule) -> bool {

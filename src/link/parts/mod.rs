@@ -16,6 +16,7 @@ use super::want::Want;
 use crate::aws::effect::Effect;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::read::{Gap, Read};
+use crate::aws::scope::{AccountId, Scope};
 use std::collections::BTreeSet;
 
 /// The parts, in the order of making.
@@ -73,32 +74,34 @@ pub struct Finding {
     pub reason: &'static str,
     /// What is wrong, where, and the remedy.
     pub message: String,
+    /// The account that could not be looked into, or changed.
+    pub account: Option<AccountId>,
 }
 
 impl Finding {
     /// Somebody else has to act.
     #[must_use]
     pub fn blocked(part: Part, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { part, class: Class::Blocked, reason, message: message.into() }
+        Self { part, class: Class::Blocked, reason, message: message.into(), account: None }
     }
 
     /// The spec has to change.
     #[must_use]
     pub fn terminal(part: Part, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { part, class: Class::Terminal, reason, message: message.into() }
+        Self { part, class: Class::Terminal, reason, message: message.into(), account: None }
     }
 
     /// It comes right by itself.
     #[must_use]
     pub fn waiting(part: Part, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { part, class: Class::Transient, reason, message: message.into() }
+        Self { part, class: Class::Transient, reason, message: message.into(), account: None }
     }
 
     /// AWS refused something.
     #[must_use]
     pub fn refused(part: Part, error: &AwsError) -> Self {
         let message = format!("{error}; to do: {}", error.remedy());
-        Self { part, class: error.class, reason: error.reason(), message }
+        Self { part, class: error.class, reason: error.reason(), message, account: Some(error.account.clone()) }
     }
 }
 
@@ -253,6 +256,31 @@ pub struct PartPlan {
     pub used: BTreeSet<String>,
     /// What is good to know besides: shown in the condition even when all is in place.
     pub notes: Vec<String>,
+}
+
+/// What each side gives, for itself: a side that cannot be seen is a finding, and does not hold up the other.
+///
+/// # Errors
+/// Something is unread.
+pub fn side_by_side(
+    part: Part,
+    request: &Request<'_>,
+    mut look: impl FnMut(&Scope) -> Result<PartPlan, Halt>,
+) -> Result<PartPlan, Halt> {
+    let sides = request.sides().into_iter().filter(|at| !request.gave_up(&at.account));
+    let looks = sides.map(|at| match look(at) {
+        Err(Halt::Refused(error)) => {
+            Ok(PartPlan { findings: vec![Finding::refused(part, &error)], ..PartPlan::default() })
+        }
+        other => other,
+    });
+    let mut whole = PartPlan::default();
+    for plan in gather(looks)? {
+        whole.steps.extend(plan.steps);
+        whole.findings.extend(plan.findings);
+        whole.ours.extend(plan.ours);
+    }
+    Ok(whole)
 }
 
 impl PartPlan {

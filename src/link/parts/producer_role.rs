@@ -195,10 +195,12 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
         plan.findings.push(Finding::blocked(part, "ForeignPolicies", message));
         return Ok(plan);
     }
-    let leaving = if request.gave_up(&request.consumer.account) {
-        BTreeSet::new()
-    } else {
-        leaving(request, seen, &BTreeSet::new())?
+    let none = BTreeSet::new();
+    let leaving = if request.gave_up(&request.consumer.account) { Ok(none) } else { leaving(request, seen, &none) };
+    let leaving = match leaving {
+        // the consumer policy part says what was refused; the ledger stays, without any power
+        Err(Halt::Refused(_)) => return Ok(plan),
+        other => other?,
     };
     let waits = (!leaving.is_empty()).then(|| format!("the policy on {} execution roles to be gone", leaving.len()));
     let chained = !plan.steps.is_empty();

@@ -8,7 +8,7 @@ use super::super::others::Others;
 use super::super::request::Request;
 use super::super::want::Want;
 use super::peering::{Connection, is_ours};
-use super::{Finding, Halt, Part, PartPlan, Step, both, certainty, gather, removal};
+use super::{Finding, Halt, Part, PartPlan, Step, both, certainty, gather, removal, side_by_side};
 use crate::aws::effect::{Effect, ResourceId};
 use crate::aws::model::{Destination, Peering, Route, RouteTable, Tags, Target};
 use crate::aws::read::Seen;
@@ -107,14 +107,14 @@ pub fn sweep(
     wants: &BTreeSet<Want>,
     others: &Others,
 ) -> Result<(PartPlan, BTreeSet<String>), Halt> {
-    let (mut plan, mut used) = (PartPlan::default(), BTreeSet::new());
-    let sides = request.sides().into_iter().filter(|at| !request.gave_up(&at.account));
-    let views = gather(sides.map(|at| seen.peerings(at, ()).map(|peerings| (at, peerings))))?;
+    let mut used = BTreeSet::new();
     // marked on one side is ours on both: a crash may have left the other mark unwritten
-    let marked = views.iter().flat_map(|(_, peerings)| peerings.iter()).filter(|p| is_ours(request, p));
+    let views = request.sides().map(|at| seen.peerings(at, ()));
+    let marked = views.into_iter().flatten().flatten().filter(|p| is_ours(request, p));
     let ours: BTreeSet<_> = marked.map(|p| p.id.as_str()).collect();
-    for (at, peerings) in views {
-        let carriers = peerings.iter().map(|p| Carrier::of(request, p, ours.contains(p.id.as_str())));
+    let plan = side_by_side(Part::Routes, request, |at| {
+        let mut plan = PartPlan::default();
+        let carriers = seen.peerings(at, ())?.iter().map(|p| Carrier::of(request, p, ours.contains(p.id.as_str())));
         let carriers: Vec<_> = carriers.filter(|c| c.own || !c.tags.is_empty()).collect();
         let reads = carriers.iter().map(|c| seen.tables_through(at, c.id).map(|tables| (c, tables)));
         for (carrier, tables) in gather(reads)? {
@@ -140,7 +140,8 @@ pub fn sweep(
                 }
             }
         }
-    }
+        Ok(plan)
+    })?;
     Ok((plan, used))
 }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub fn write_file(path: &Path, world: &Value, change: impl FnOnce(&mut Value)) {
     let (producer, consumer) = (&world["producer"]["account"], &world["consumer"]["account"]);
     let role = |account: &Value| format!("arn:aws:iam::{}:role/redshift-link", account.as_str().expect("an account"));
-    let studio_roles = format!("arn:aws:iam::{}:role/service-role/AmazonSageMaker-*", consumer.as_str().expect("an account"));
+    let studio_roles =
+        format!("arn:aws:iam::{}:role/service-role/AmazonSageMaker-*", consumer.as_str().expect("an account"));
     let mut file = json!({"accounts": [
         {"id": producer, "roleArn": role(producer), "externalId": "producer-external-id", "protectedDatabaseUsers": ["etl"],
          "allow": [{"namespaces": ["*"], "as": "producer", "clusters": ["*"], "databaseGroups": ["readers"], "databaseUsers": ["app"]}]},
@@ -43,7 +44,13 @@ pub async fn make_roles(aws: &LocalAws, world: &Value, printed: &Value) {
         if iam.get_role().role_name(name).send().await.is_err() {
             iam.create_role().role_name(name).assume_role_policy_document(&trust).send().await.expect("created");
         }
-        iam.put_role_policy().role_name(name).policy_name("all").policy_document(permissions).send().await.expect("put");
+        iam.put_role_policy()
+            .role_name(name)
+            .policy_name("all")
+            .policy_document(permissions)
+            .send()
+            .await
+            .expect("put");
     }
 }
 

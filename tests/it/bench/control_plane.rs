@@ -20,7 +20,8 @@ impl ControlPlane {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
         SHARED.get_or_init(|| {
             let plane = Self::start();
-            plane.apply(&redshift_link::api::crds().into_iter().map(|file| file.yaml).collect::<Vec<_>>().join("---\n"));
+            plane
+                .apply(&redshift_link::api::crds().into_iter().map(|file| file.yaml).collect::<Vec<_>>().join("---\n"));
             plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
             plane
         })
@@ -58,7 +59,8 @@ impl ControlPlane {
     }
 
     pub fn apply(&self, manifest: &str) {
-        self.try_kubectl(&["apply", "--server-side", "-f", "-"], manifest).unwrap_or_else(|e| panic!("{e}\n{manifest}"));
+        self.try_kubectl(&["apply", "--server-side", "-f", "-"], manifest)
+            .unwrap_or_else(|e| panic!("{e}\n{manifest}"));
     }
 
     /// An object as JSON; none where it is not there.

@@ -35,7 +35,15 @@ pub struct Program {
 impl Program {
     /// Starts `redshift-link run`. The same identity takes its own lease up again at once, as a restarted container does.
     pub fn start(mut command: Command, interval: &str, grace: &str) -> Self {
-        command.args(["run", "--admin-address", "127.0.0.1:0", "--lease-namespace", "default", "--identity", "bench-0"]);
+        command.args([
+            "run",
+            "--admin-address",
+            "127.0.0.1:0",
+            "--lease-namespace",
+            "default",
+            "--identity",
+            "bench-0",
+        ]);
         command.args(["--interval", interval, "--lost-answer-grace", grace]);
         Self { child: command.stdin(Stdio::null()).spawn().expect("the program starts") }
     }

@@ -89,7 +89,15 @@ impl Stage {
     }
 
     pub fn delete(&self, name: &str) {
-        self.plane.kubectl(&["delete", "crossaccountredshiftlink", name, "-n", &self.namespace, "--wait=false", "--ignore-not-found"]);
+        self.plane.kubectl(&[
+            "delete",
+            "crossaccountredshiftlink",
+            name,
+            "-n",
+            &self.namespace,
+            "--wait=false",
+            "--ignore-not-found",
+        ]);
     }
 
     /// Waits until the Ready condition of a link reads `status reason`.
@@ -149,5 +157,7 @@ impl Drop for Stage {
 pub fn condition(link: Option<&Value>, kind: &str) -> String {
     let conditions = link.and_then(|link| link["status"]["conditions"].as_array()).into_iter().flatten();
     let found = conditions.into_iter().find(|c| c["type"] == kind);
-    found.map(|c| format!("{} {}", c["status"].as_str().unwrap_or("?"), c["reason"].as_str().unwrap_or("?"))).unwrap_or_default()
+    found
+        .map(|c| format!("{} {}", c["status"].as_str().unwrap_or("?"), c["reason"].as_str().unwrap_or("?")))
+        .unwrap_or_default()
 }

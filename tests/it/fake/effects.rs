@@ -65,6 +65,7 @@ impl Fake {
         match apply(&mut state, effect) {
             Ok(done) => {
                 state.executed.push(effect.clone());
+                state.check_guards(effect);
                 Ok(done)
             }
             // the same pair again: AWS gives the connection that is there

@@ -14,9 +14,11 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, Cluster, Domain, PeeringStatus, Permit, RouteTable, StudioUsers, Subnet, Tags, Vpc, VpcDns,
+    App, Cluster, Destination, Domain, PeeringStatus, Permit, RouteTable, StudioUsers, Subnet, Tags, Target, Vpc,
+    VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
+use redshift_link::link::want::{VpcPair, Want};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -55,6 +57,10 @@ pub struct State {
     pub refusals: Vec<Refusal>,
     /// Every effect that was executed.
     pub executed: Vec<Effect>,
+    /// What living links want, once they have it: after each effect it must still be there.
+    pub guarded: BTreeMap<String, BTreeSet<Want>>,
+    /// Moments at which it was not.
+    pub cuts: Vec<String>,
     /// Every read call, by name.
     pub reads: Vec<&'static str>,
 }
@@ -116,6 +122,43 @@ impl State {
     fn role_named(&self, account: &AccountId, name: &str) -> Option<(&String, &Role)> {
         let same = |n: &String| n.eq_ignore_ascii_case(name);
         self.roles.iter().find(|((a, n), _)| a == account && same(n)).map(|((_, n), role)| (n, role))
+    }
+
+    /// Notes every guarded thing that is not there.
+    fn check_guards(&mut self, after: &Effect) {
+        let gone = |want: &&Want| !self.has(want);
+        let cuts: Vec<String> = self
+            .guarded
+            .iter()
+            .flat_map(|(link, wants)| {
+                wants.iter().filter(gone).map(move |want| format!("{link} lacks {want} after {after}"))
+            })
+            .collect();
+        self.cuts.extend(cuts);
+    }
+
+    /// Whether what a link wants is there and carries its traffic.
+    pub fn has(&self, want: &Want) -> bool {
+        let active = |p: &Peering| p.status() == PeeringStatus::Active;
+        match want {
+            Want::Peering(pair) => {
+                self.peerings.values().any(|p| active(p) && VpcPair::of(&p.requester, &p.accepter) == *pair)
+            }
+            Want::DnsResolution { of, to } => {
+                let joins = |p: &&Peering| VpcPair::of(&p.requester, &p.accepter) == VpcPair::of(of, to);
+                self.peerings.values().filter(joins).any(|p| active(p) && p.dns.get(&of.at.account) == Some(&true))
+            }
+            Want::Route { at, table, cidr } => {
+                let routes = self.tables.get(&(at.clone(), table.clone())).into_iter().flat_map(|t| &t.routes);
+                routes.into_iter().any(|r| {
+                    let carries = matches!(&r.target, Target::Peering(id) if self.peerings.get(id).is_some_and(active));
+                    r.destination == Destination::Cidr(*cidr) && carries
+                })
+            }
+            Want::Rule { at, group, permit } => {
+                self.rules.iter().any(|((scope, _), r)| scope == at && r.group == *group && r.permit.covers(permit))
+            }
+        }
     }
 
     pub fn refuse(&mut self, account: &str, operation: &'static str, code: &'static str, message: &'static str) {

@@ -36,7 +36,7 @@ accounts:
   externalId: consumer-external-id
   executionRoles: ["arn:aws:iam::444455556666:role/service-role/AmazonSageMaker-*"]
   allow:
-  - {namespaces: [ml], as: consumer, domains: ["*"], vpcs: ["*"], roles: ["arn:aws:iam::444455556666:role/app-*"]}
+  - {namespaces: [ml], as: consumer, domains: ["*"], vpcs: ["*"], roles: ["arn:aws:iam::444455556666:role/app-1"]}
 "#;
 
 pub fn producer() -> Scope {

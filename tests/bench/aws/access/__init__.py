@@ -1,0 +1,1 @@
+"""IAM: whether a call is allowed (docs/aws-behaviour.md#permissions)."""

@@ -1,0 +1,77 @@
+"""Refusals and faults in the words of each service (docs/aws-behaviour.md#errors)."""
+
+from moto.core.exceptions import ServiceException
+
+
+class AwsError(ServiceException):
+    """A refusal with its code, text and HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int = 400):
+        super().__init__(code, message)
+        self.status = status
+
+
+# Statuses of codes that moto raises or that the service models do not list.
+STATUS = {
+    "NoSuchEntity": 404,
+    "EntityAlreadyExists": 409,
+    "DeleteConflict": 409,
+    "LimitExceeded": 409,
+    "ClusterNotFound": 404,
+    "ServiceFailure": 500,
+}
+
+_THROTTLED = {
+    "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
+    "sagemaker": ("ThrottlingException", "Rate exceeded", 400),
+}
+_BROKEN = {
+    "ec2": ("InternalError", "An internal error has occurred", 500),
+    "iam": ("ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.", 500),
+}
+_UNKNOWN_KEY = {
+    "ec2": ("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
+    "sagemaker": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
+}
+_EXPIRED = {
+    "ec2": ("RequestExpired", "Request has expired.", 400),
+    "sagemaker": ("ExpiredTokenException", "The security token included in the request is expired", 400),
+}
+
+
+def throttled(service: str) -> AwsError:
+    """The caller's rate is exceeded."""
+    return AwsError(*_THROTTLED.get(service, ("Throttling", "Rate exceeded", 400)))
+
+
+def broken(service: str) -> AwsError:
+    """A fault on AWS's side."""
+    return AwsError(*_BROKEN.get(service, ("InternalFailure", "An internal failure occurred", 500)))
+
+
+def unknown_key(service: str) -> AwsError:
+    """No such access key, or not with this session token."""
+    return AwsError(
+        *_UNKNOWN_KEY.get(service, ("InvalidClientTokenId", "The security token included in the request is invalid.", 403))
+    )
+
+
+def expired(service: str) -> AwsError:
+    """The session has ended."""
+    return AwsError(*_EXPIRED.get(service, ("ExpiredToken", "The security token included in the request is expired", 403)))
+
+
+def denied(service: str, who: str, action: str, resource: str, reason: str) -> AwsError:
+    """No permission. `reason` is AWS's half sentence on the kind of policy that refused."""
+    text = f"User: {who} is not authorized to perform: {action} on resource: {resource} {reason}"
+    if service == "ec2":
+        text = f"You are not authorized to perform this operation. {text}. Encoded authorization failure message: bench"
+        return AwsError("UnauthorizedOperation", text, 403)
+    if service == "sagemaker":
+        return AwsError("AccessDeniedException", text, 400)
+    return AwsError("AccessDenied", text, 403)
+
+
+def not_implemented(action: str) -> AwsError:
+    """The bench lacks the operation: 501, so that nobody takes it for an outage and tries again."""
+    return AwsError("NotImplemented", f"the bench does not implement {action}", 501)

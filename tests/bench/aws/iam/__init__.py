@@ -1,0 +1,1 @@
+"""IAM: roles, their trust and their policies (docs/aws-behaviour.md#roles)."""

@@ -1,0 +1,82 @@
+"""Everything in an account that a controller could touch, in one fixed form, to compare before and after.
+
+Default VPCs are left out: moto makes them when somebody first looks into a region.
+"""
+
+import json
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.iam.models import Role, iam_backends
+
+from .call import Call
+from .ec2 import things
+from .ec2.peering import DELETED, DELETING, EXPIRED, FAILED, REJECTED
+from .ec2.routes import table_view
+from .ec2.security_groups import rule_view
+from .ec2.vpcs import vpc_view
+from .sessions import Principal
+from .state import state
+
+_GONE = (FAILED, REJECTED, EXPIRED, DELETING, DELETED)
+
+
+def of(account: str) -> dict[str, Any]:
+    """The inventory of an account. Its lists are ordered, so that equal accounts give equal text."""
+    regions = {region: _region(account, region) for region in sorted(ec2_backends[account])}
+    return {
+        "roles": sorted((_role(r) for b in iam_backends[account].values() for r in b.roles.values()), key=lambda r: r["arn"]),
+        "regions": {region: content for region, content in regions.items() if any(content.values())},
+        "domains": {
+            identifier: {
+                "settings": domain.description.get("DomainSettings", {}),
+                "apps": domain.apps,
+                "profiles": domain.profiles,
+            }
+            for (owner, _), studio in sorted(state.studios.items())
+            if owner == account
+            for identifier, domain in sorted(studio.domains.items())
+        },
+    }
+
+
+def _role(role: Role) -> dict[str, Any]:
+    return {
+        "arn": role.arn,
+        "id": role.id,
+        "path": role.path,
+        "trust": json.loads(role.assume_role_policy_document),
+        "inline_policies": {name: json.loads(text) for name, text in role.policies.items()},
+        "attached_policies": sorted(role.managed_policies),
+        "boundary": role.permissions_boundary_arn,
+        "description": role.description,
+        "max_session_duration": role.max_session_duration,
+        "tags": {tag["Key"]: tag["Value"] for tag in role.tags},
+    }
+
+
+def _region(account: str, region: str) -> dict[str, Any]:
+    call = Call(Principal(account), "ec2", "", region, {})
+    store = ec2_backends[account][region]
+    default = {vpc.id for vpc in store.vpcs.values() if vpc.is_default}
+    tables = [table_view(call, table) for table in store.route_tables.values() if table.vpc_id not in default]
+    for table in tables:
+        table["Routes"].sort(key=lambda route: json.dumps(route, sort_keys=True))
+    peerings = [
+        p.as_api(account, region, things.tag_list(things.tags(account, region, p.id)))
+        for p in things.visible("pcx", account, region).values()
+        if p.status not in _GONE
+    ]
+    groups = {group.id: group for group in things.security_groups(store).values() if group.vpc_id not in default}
+    rules = [rule_view(account, region, r) for r in things.security_group_rules(store).values() if r.group_id in groups]
+    vpcs = [
+        {**vpc_view(call, vpc), "EnableDnsSupport": vpc.enable_dns_support, "EnableDnsHostnames": vpc.enable_dns_hostnames}
+        for vpc in store.vpcs.values()
+        if vpc.id not in default
+    ]
+    return {
+        "peerings": sorted(peerings, key=lambda p: p["VpcPeeringConnectionId"]),
+        "route_tables": sorted(tables, key=lambda t: t["RouteTableId"]),
+        "security_group_rules": sorted(rules, key=lambda r: r["SecurityGroupRuleId"]),
+        "vpcs": sorted(vpcs, key=lambda v: v["VpcId"]),
+    }

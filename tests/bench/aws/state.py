@@ -1,0 +1,88 @@
+"""Everything the bench keeps besides what moto keeps, and the settings of its behaviour."""
+
+import time
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from moto.core.base_backend import BackendDict
+
+from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from .ec2.peering import Peering
+    from .sagemaker import Studio
+
+
+@dataclass
+class Settings:
+    """How the accounts behave. Durations are seconds."""
+
+    # How long the accepter's side does not see a new request.
+    peering_pending_visible_seconds: float = 0
+    peering_provisioning_seconds: float = 0.2
+    peering_deleting_seconds: float = 0.2
+    peering_deleted_visible_seconds: float = 7200
+    # How long a new role is unknown as a principal and cannot be assumed.
+    iam_propagation_seconds: float = 0
+    domain_updating_seconds: float = 0
+    # The most items of a listing's page, whatever was asked for.
+    page_limit: int = 1000
+    # Where AWS's behaviour is not known: false is what a client finds harder.
+    existing_peering_takes_tags: bool = False
+    identical_route_succeeds: bool = False
+    absent_role_is_not_found: bool = False
+    # Quotas
+    peerings_per_vpc: int = 50
+    outstanding_peerings_per_account: int = 25
+    routes_per_table: int = 50
+    rules_per_security_group: int = 60
+    trust_policy_characters: int = 2048
+    inline_policy_characters: int = 10240
+    roles_per_account: int = 1000
+
+    def update(self, values: dict[str, Any]) -> None:
+        """Sets what is given; an unknown name is an error."""
+        known = {f.name for f in fields(self)}
+        if unknown := set(values) - known:
+            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings."""
+        return asdict(self)
+
+
+@dataclass
+class State:
+    """What the bench itself keeps. Replaced as a whole by a reset."""
+
+    settings: Settings = field(default_factory=Settings)
+    sessions: Sessions = field(default_factory=Sessions)
+    peerings: "dict[str, Peering]" = field(default_factory=dict)
+    studios: "dict[tuple[str, str], Studio]" = field(default_factory=dict)
+    # Subnets shared with an account: (participant, region) -> ids, each with its owner.
+    shared_subnets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+
+
+class _Current:
+    """The state now: a name that stays the same while a reset replaces what it stands for."""
+
+    def __init__(self) -> None:
+        self._state = State()
+
+    def reset(self) -> None:
+        """Empties all accounts."""
+        BackendDict.reset()
+        self._state = State()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+
+state: Any = _Current()
+
+
+def now() -> float:
+    """The time that states and sessions go by."""
+    return time.time()

@@ -1,0 +1,115 @@
+//! A settled link costs nothing but a known number of reads; a new one exactly the writes that it takes.
+
+use crate::driver::{Driver, INTERVAL};
+use crate::fake::faults::Write;
+use crate::fake::world::link;
+use std::collections::BTreeMap;
+use strum::IntoEnumIterator;
+
+fn counted<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    items.into_iter().for_each(|item| *counts.entry(item).or_default() += 1);
+    counts
+}
+
+async fn ready() -> Driver {
+    let mut driver = Driver::new();
+    driver.apply(link("a", |_| {}));
+    driver.settle().await;
+    assert_eq!(driver.ready("a"), "True InPlace");
+    driver
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_writes_of_one_link_are_these() {
+    let driver = ready().await;
+    let executed = counted(driver.aws.state().executed.iter().map(|effect| <&str>::from(effect.kind())));
+    let expected = BTreeMap::from([
+        // the role and its policy, the policy on two execution roles
+        ("CreateRole", 1),
+        ("PutRolePolicy", 3),
+        // the connection: asked for, accepted, tagged on the other side, DNS option
+        ("CreateVpcPeeringConnection", 1),
+        ("AcceptVpcPeeringConnection", 1),
+        ("CreateTags", 1),
+        ("ModifyVpcPeeringConnectionOptions", 1),
+        // two tables on each side
+        ("CreateRoute", 4),
+        // Studio's group lets everything out already
+        ("AuthorizeSecurityGroupIngress", 1),
+    ]);
+    assert_eq!(executed, expected);
+    assert_eq!(driver.faults.tried().iter().filter(|write| matches!(write, Write::Aws(_))).count(), 13, "none failed");
+    let kubernetes = driver.faults.tried().iter().filter(|write| matches!(write, Write::Kubernetes(_))).count();
+    assert_eq!(kubernetes, 7, "the finalizer, the wants, and a status after each of five loops");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settled_loop_writes_nothing_and_reads_this_much() {
+    let mut driver = ready().await;
+    driver.pass(INTERVAL * 2).await;
+    let (writes, told) = (driver.faults.tried().len(), driver.kubernetes.told("a").len());
+    driver.aws.state().reads.clear();
+    let before = driver.loops;
+    driver.pass(INTERVAL * 3).await;
+    let loops = driver.loops - before;
+    assert!((2..=4).contains(&loops), "{loops}");
+    assert_eq!(driver.faults.tried().len(), writes, "{:?}", driver.faults.tried().last());
+    assert_eq!(driver.kubernetes.told("a").len(), told);
+    let reads = counted(driver.aws.state().reads.iter().copied());
+    let per_loop: BTreeMap<&str, usize> = reads.iter().map(|(name, count)| (*name, count / loops)).collect();
+    let expected = BTreeMap::from([
+        ("DescribeClusterSubnetGroups", 1),
+        ("DescribeClusters", 1),
+        ("DescribeDomain", 1),
+        ("ListUserProfiles", 1),
+        ("GetCallerIdentity", 2), // answered by the session that is there, without a call
+        ("DescribeVpcs", 2),
+        ("DescribeSubnets", 2 + 2),
+        ("DescribeRouteTables", 2 + 2), // those of the VPCs, and those through connections of ours
+        ("DescribeVpcPeeringConnections", 2),
+        ("DescribeSecurityGroupRules", 2 + 2), // those of the groups, and those with our mark
+        ("GetRole", 1 + 2),
+        ("GetRolePolicy", 1 + 2),
+    ]);
+    assert_eq!(per_loop, expected, "in {loops} loops: {reads:?}");
+}
+
+/// Many links over the same networks share their listings.
+#[tokio::test(start_paused = true)]
+async fn links_that_are_looked_at_together_share_listings() {
+    let mut driver = Driver::new();
+    for n in 0..5 {
+        driver.apply(link(&format!("link-{n}"), |_| {}));
+    }
+    driver.settle().await;
+    driver.aws.state().reads.clear();
+    driver.look_now();
+    driver.settle().await;
+    let reads = counted(driver.aws.state().reads.iter().copied());
+    // each was asked for a fresh look, which no listing before that serves
+    assert_eq!(reads["DescribeVpcs"], 10, "{reads:?}");
+    driver.pass(INTERVAL).await;
+    driver.aws.state().reads.clear();
+    driver.restart();
+    for _ in 0..5 {
+        driver.step_soon().await;
+    }
+    let reads = counted(driver.aws.state().reads.iter().copied());
+    assert_eq!(reads["DescribeVpcs"], 2, "one for each account: {reads:?}");
+    assert_eq!(
+        reads["DescribeVpcPeeringConnections"], 10,
+        "after a start each looks after it said what it wants: {reads:?}"
+    );
+}
+
+/// Each effect has a test that needs it.
+#[test]
+fn the_list_of_effects_is_known() {
+    let names: Vec<&str> = redshift_link::aws::effect::EffectKind::iter().map(<&str>::from).collect();
+    assert_eq!(
+        names.len(),
+        21,
+        "a new effect: count it in the budgets above, and see that the crash sweep has it: {names:?}"
+    );
+}
