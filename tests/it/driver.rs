@@ -180,6 +180,34 @@ impl Driver {
         }
     }
 
+    /// Runs the loops of all objects side by side for so long, as the controller does.
+    pub async fn run_side_by_side(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        let names = self.kubernetes.all().iter().map(ResourceExt::name_any).collect::<Vec<_>>();
+        let around = |name: String| {
+            let this = &*self;
+            async move {
+                while Instant::now() < until {
+                    let Some(link) = this.kubernetes.get(&name) else { return };
+                    let rest = this.process.reconcile(&link).await.ok().flatten().unwrap_or(Duration::from_millis(200));
+                    this.guard();
+                    // woken by any change of the object, as by the watch
+                    for _ in 0..rest.as_millis().min(60_000) / 100 {
+                        let changed = this.kubernetes.get(&name).map(|now| now.resource_version())
+                            != Some(link.resource_version());
+                        if changed || Instant::now() >= until {
+                            break;
+                        }
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        };
+        futures::future::join_all(names.into_iter().map(around)).await;
+        self.due.clear();
+        self.seen.clear();
+    }
+
     /// Runs until no object is due for nine tenths of an interval: all that is to happen has happened.
     ///
     /// # Panics

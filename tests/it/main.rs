@@ -1,8 +1,12 @@
 //! All integration tests, in one binary.
 //!
-//! Over the in-memory accounts: crash_sweep, shared, settled, foreign, bad_worlds, deletion, conduct. With the built
-//! program: end_to_end.
+//! Of the sources: architecture, generated. Over in-memory accounts: crash_sweep, shared, settled, foreign, bad_worlds,
+//! deletion, conduct. On a real API server: admission. The built program over it and the local accounts: end_to_end,
+//! access, kill_sweep.
 
+mod access;
+mod admission;
+mod architecture;
 mod bad_worlds;
 mod bench;
 mod conduct;
@@ -12,5 +16,7 @@ mod driver;
 mod end_to_end;
 mod fake;
 mod foreign;
+mod generated;
+mod kill_sweep;
 mod settled;
 mod shared;

@@ -7,6 +7,7 @@ use crate::fake::world::{CONSUMER, SAGEMAKER_TRUST, STUDIO_GROUP, link, network_
 use redshift_link::api::CrossAccountRedshiftLink;
 use redshift_link::aws::scope::AccountId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What happens to a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,15 +134,28 @@ async fn end(driver: &mut Driver, before: &[String], what: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_living_link_is_cut_in_any_order_of_events() {
-    let two = [0, 1].map(|i| vec![Event::Create(i), Event::Change(i), Event::Delete(i)]).to_vec();
-    let three = [0, 1, 2].map(|i| vec![Event::Create(i), Event::Delete(i)]).to_vec();
-    let with_change = vec![
+async fn two_links_with_changes_in_any_order() {
+    let links = [0, 1].map(|i| vec![Event::Create(i), Event::Change(i), Event::Delete(i)]);
+    no_living_link_is_cut(interleavings(links.to_vec())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_links_in_any_order() {
+    let links = [0, 1, 2].map(|i| vec![Event::Create(i), Event::Delete(i)]);
+    no_living_link_is_cut(interleavings(links.to_vec())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_links_with_changes_in_any_order() {
+    let links = [
         vec![Event::Create(0), Event::Delete(0)],
         vec![Event::Create(1), Event::Change(1), Event::Delete(1)],
         vec![Event::Create(2), Event::Change(2), Event::Delete(2)],
     ];
-    let orders = [interleavings(two), interleavings(three), interleavings(with_change)].concat();
+    no_living_link_is_cut(interleavings(links.to_vec())).await;
+}
+
+async fn no_living_link_is_cut(orders: Vec<Vec<Event>>) {
     let before = world().aws.inventory();
     let mut runs = 0;
     for (number, order) in orders.iter().enumerate() {
@@ -170,6 +184,35 @@ async fn no_living_link_is_cut_in_any_order_of_events() {
         }
     }
     println!("shared: {} orders, {runs} runs", orders.len());
+}
+
+/// Loops that run into each other: one link goes while others come, and every call takes its own time.
+#[tokio::test(start_paused = true)]
+async fn loops_side_by_side_cut_nothing() {
+    let before = world().aws.inventory();
+    for seed in 0..250_u64 {
+        let mut driver = world();
+        driver.guards = true;
+        driver.apply(spec(0, false));
+        driver.settle().await;
+        driver.aws.state().latency = Some(seed);
+        driver.apply(spec(1, false));
+        if seed % 2 == 0 {
+            driver.apply(spec(2, false));
+        }
+        // the first goes after the others began, each time a little later
+        driver.run_side_by_side(Duration::from_millis(37 * (seed % 97))).await;
+        driver.unguard("a");
+        driver.kubernetes.delete("a");
+        driver.run_side_by_side(GRACE * 3).await;
+        assert_eq!(driver.ready("b"), "True InPlace", "seed {seed}");
+        for name in NAMES {
+            driver.unguard(name);
+            driver.kubernetes.delete(name);
+        }
+        driver.run_side_by_side(GRACE * 3).await;
+        end(&mut driver, &before, &format!("seed {seed}")).await;
+    }
 }
 
 /// A link whose cluster cannot be seen keeps what it wanted, by its status after a restart; without a status it wants all.

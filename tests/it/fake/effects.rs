@@ -10,6 +10,7 @@ use redshift_link::aws::model::{Destination, Direction, PeeringStatus, Permit, R
 use redshift_link::aws::policy::{meaning, trusted_aws_principals};
 use redshift_link::aws::scope::{AccountId, Scope, VpcRef, parse_role_arn};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Code and message.
@@ -21,6 +22,7 @@ const EXISTING: &str = "existing";
 #[async_trait]
 impl Execute for Fake {
     async fn execute(&self, effect: &Effect) -> Look<Done> {
+        self.pause().await;
         let write = Write::Aws(effect.clone());
         match self.faults.next(&write) {
             None => self.run(effect),
@@ -52,6 +54,17 @@ impl Execute for Fake {
 }
 
 impl Fake {
+    /// How long a call takes: nothing, or a random time, so that loops run into each other.
+    pub(super) async fn pause(&self) {
+        let time = self.state().latency.as_mut().map(|seed| {
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            Duration::from_millis(*seed >> 33 & 0xff)
+        });
+        if let Some(time) = time {
+            tokio::time::sleep(time).await;
+        }
+    }
+
     fn error(&self, effect: &Effect, code: &str, message: &str) -> AwsError {
         refused(effect.place(), effect.kind().operation(), effect.target(), code, message)
     }

@@ -61,6 +61,8 @@ pub struct State {
     pub guarded: BTreeMap<String, BTreeSet<Want>>,
     /// Moments at which it was not.
     pub cuts: Vec<String>,
+    /// Calls take random times, from this seed on.
+    pub latency: Option<u64>,
     /// Every read call, by name.
     pub reads: Vec<&'static str>,
 }

@@ -17,7 +17,8 @@ use std::sync::MutexGuard;
 pub const INSTALLATION_ID: &str = "test";
 
 impl Fake {
-    fn read(&self, at: &Scope, service: Service, operation: &'static str) -> Look<MutexGuard<'_, State>> {
+    async fn read(&self, at: &Scope, service: Service, operation: &'static str) -> Look<MutexGuard<'_, State>> {
+        self.pause().await;
         let mut state = self.state();
         state.reads.push(operation);
         match state.refusal(&at.account, operation) {
@@ -65,20 +66,20 @@ fn rule(id: &str, rule: &super::Rule) -> Rule {
 #[async_trait]
 impl Reads for Fake {
     async fn identity(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<Partition>>> {
-        drop(self.read(at, Service::Sts, "GetCallerIdentity")?);
+        drop(self.read(at, Service::Sts, "GetCallerIdentity").await?);
         Ok(Found::from([((), Some(Partition("aws".into())))]))
     }
     async fn cluster(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Cluster>>> {
-        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusters")?.clusters, at, ids))
+        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusters").await?.clusters, at, ids))
     }
     async fn subnet_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<BTreeSet<String>>>> {
-        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusterSubnetGroups")?.subnet_groups, at, ids))
+        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusterSubnetGroups").await?.subnet_groups, at, ids))
     }
     async fn domain(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Domain>>> {
-        Ok(pick(&self.read(at, Service::SageMaker, "DescribeDomain")?.domains, at, ids))
+        Ok(pick(&self.read(at, Service::SageMaker, "DescribeDomain").await?.domains, at, ids))
     }
     async fn user_profiles(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, StudioUsers>> {
-        let state = self.read(at, Service::SageMaker, "ListUserProfiles")?;
+        let state = self.read(at, Service::SageMaker, "ListUserProfiles").await?;
         let of = |id: &String| {
             let mut all = StudioUsers::default();
             for profile in state.profiles.get(&(at.clone(), id.clone())).into_iter().flat_map(|p| p.values()) {
@@ -90,41 +91,41 @@ impl Reads for Fake {
         Ok(ids.iter().map(of).collect())
     }
     async fn live_apps(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<App>>> {
-        let state = self.read(at, Service::SageMaker, "ListApps")?;
+        let state = self.read(at, Service::SageMaker, "ListApps").await?;
         let of = |id: &String| (id.clone(), state.apps.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
         Ok(ids.iter().map(of).collect())
     }
     async fn vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Vpc>>> {
-        Ok(pick(&self.read(at, Service::Ec2, "DescribeVpcs")?.vpcs, at, ids))
+        Ok(pick(&self.read(at, Service::Ec2, "DescribeVpcs").await?.vpcs, at, ids))
     }
     async fn vpc_dns(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<VpcDns>>> {
-        Ok(pick(&self.read(at, Service::Ec2, "DescribeVpcAttribute")?.vpc_dns, at, ids))
+        Ok(pick(&self.read(at, Service::Ec2, "DescribeVpcAttribute").await?.vpc_dns, at, ids))
     }
     async fn subnet(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Subnet>>> {
-        Ok(pick(&self.read(at, Service::Ec2, "DescribeSubnets")?.subnets, at, ids))
+        Ok(pick(&self.read(at, Service::Ec2, "DescribeSubnets").await?.subnets, at, ids))
     }
     async fn tables_of_vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<RouteTable>>> {
-        let state = self.read(at, Service::Ec2, "DescribeRouteTables")?;
+        let state = self.read(at, Service::Ec2, "DescribeRouteTables").await?;
         let here = || state.tables.iter().filter(|((scope, _), _)| scope == at).map(|(_, t)| t);
         let of =
             |vpc: &String| (vpc.clone(), here().filter(|t| t.vpc == *vpc).map(|t| route_table(&state, t)).collect());
         Ok(ids.iter().map(of).collect())
     }
     async fn tables_through(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<RouteTable>>> {
-        let state = self.read(at, Service::Ec2, "DescribeRouteTables")?;
+        let state = self.read(at, Service::Ec2, "DescribeRouteTables").await?;
         let here = || state.tables.iter().filter(|((scope, _), _)| scope == at).map(|(_, t)| t);
         let has = |t: &&RouteTable, id: &String| t.routes.iter().any(|r| r.target == Target::Peering(id.clone()));
         let of = |id: &String| (id.clone(), here().filter(|t| has(t, id)).map(|t| route_table(&state, t)).collect());
         Ok(ids.iter().map(of).collect())
     }
     async fn prefix_list(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, BTreeSet<Ipv4Net>>> {
-        let state = self.read(at, Service::Ec2, "GetManagedPrefixListEntries")?;
+        let state = self.read(at, Service::Ec2, "GetManagedPrefixListEntries").await?;
         let of =
             |id: &String| (id.clone(), state.prefix_lists.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
         Ok(ids.iter().map(of).collect())
     }
     async fn security_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<SecurityGroup>>> {
-        let state = self.read(at, Service::Ec2, "DescribeSecurityGroups")?;
+        let state = self.read(at, Service::Ec2, "DescribeSecurityGroups").await?;
         let of = |id: &String| {
             let vpc = state.groups.get(&(at.clone(), id.clone()))?.clone();
             Some((id.clone(), Some(SecurityGroup { id: id.clone(), vpc })))
@@ -132,7 +133,7 @@ impl Reads for Fake {
         Ok(ids.iter().filter_map(of).collect())
     }
     async fn rules_of_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<Rule>>> {
-        let state = self.read(at, Service::Ec2, "DescribeSecurityGroupRules")?;
+        let state = self.read(at, Service::Ec2, "DescribeSecurityGroupRules").await?;
         let here = || state.rules.iter().filter(|((scope, _), _)| scope == at);
         let of = |group: &String| {
             (group.clone(), here().filter(|(_, r)| r.group == *group).map(|((_, id), r)| rule(id, r)).collect())
@@ -140,13 +141,13 @@ impl Reads for Fake {
         Ok(ids.iter().map(of).collect())
     }
     async fn marked_rules(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Rule>>> {
-        let state = self.read(at, Service::Ec2, "DescribeSecurityGroupRules")?;
+        let state = self.read(at, Service::Ec2, "DescribeSecurityGroupRules").await?;
         let marked = |r: &super::Rule| r.tags.get(INSTALLATION).is_some_and(|id| id == INSTALLATION_ID);
         let rules = state.rules.iter().filter(|((scope, _), r)| scope == at && marked(r));
         Ok(Found::from([((), rules.map(|((_, id), r)| rule(id, r)).collect())]))
     }
     async fn peerings(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Peering>>> {
-        let state = self.read(at, Service::Ec2, "DescribeVpcPeeringConnections")?;
+        let state = self.read(at, Service::Ec2, "DescribeVpcPeeringConnections").await?;
         let here = state.peerings.iter().filter(|(_, p)| p.requester.at == *at || p.accepter.at == *at);
         let see = |(id, p): (&String, &super::Peering)| Peering {
             id: id.clone(),
@@ -161,7 +162,7 @@ impl Reads for Fake {
         Ok(Found::from([((), here.map(see).collect())]))
     }
     async fn role(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Role>>> {
-        let state = self.read(at, Service::Iam, "GetRole")?;
+        let state = self.read(at, Service::Iam, "GetRole").await?;
         Ok(ids.iter().filter_map(|id| Some((id.clone(), Some(role(&state, at, id)?)))).collect())
     }
     async fn role_policy(
@@ -169,7 +170,7 @@ impl Reads for Fake {
         at: &Scope,
         ids: &BTreeSet<(String, String)>,
     ) -> Look<Found<(String, String), Option<String>>> {
-        let state = self.read(at, Service::Iam, "GetRolePolicy")?;
+        let state = self.read(at, Service::Iam, "GetRolePolicy").await?;
         let of = |(name, policy): &(String, String)| {
             let document = state.role_named(&at.account, name)?.1.inline.get(policy)?.clone();
             Some(((name.clone(), policy.clone()), Some(document)))
@@ -177,7 +178,7 @@ impl Reads for Fake {
         Ok(ids.iter().filter_map(of).collect())
     }
     async fn role_policies(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<RolePolicies>>> {
-        let state = self.read(at, Service::Iam, "ListRolePolicies")?;
+        let state = self.read(at, Service::Iam, "ListRolePolicies").await?;
         let of = |name: &String| {
             let (_, role) = state.role_named(&at.account, name)?;
             let policies =
@@ -187,13 +188,13 @@ impl Reads for Fake {
         Ok(ids.iter().filter_map(of).collect())
     }
     async fn marked_roles(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Role>>> {
-        let state = self.read(at, Service::Iam, "ListRoles")?;
+        let state = self.read(at, Service::Iam, "ListRoles").await?;
         let path = format!("/redshift-link/{INSTALLATION_ID}/");
         let names = state.roles.iter().filter(|((a, _), r)| *a == at.account && r.path == path).map(|((_, n), _)| n);
         Ok(Found::from([((), names.filter_map(|name| role(&state, at, name)).collect())]))
     }
     async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
-        let quota = self.read(at, Service::Iam, "GetAccountSummary")?.trust_quota;
+        let quota = self.read(at, Service::Iam, "GetAccountSummary").await?.trust_quota;
         Ok(Found::from([((), Some(quota))]))
     }
 }
