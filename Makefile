@@ -51,15 +51,16 @@ test-bench: program control-plane-all python-packages ## tests of the bench itse
 	@REDSHIFT_LINK_BINARY="$(CARGO_TARGET_DIR)/debug/redshift-link" \
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/bench/aws tests/bench/chart
 
-.PHONY: kill-sweep
-kill-sweep: test-programs control-plane python-packages ## the program killed before and after every write at AWS
-	@cargo test --locked --test it -- --ignored --exact --nocapture kill_sweep::every_write
+.PHONY: sweeps
+sweeps: test-programs control-plane python-packages ## what of the sweeps takes too long for `make test`: every kill, every order
+	@cargo test --locked --test it -- --ignored --nocapture
 
 .PHONY: bench
-bench: control-plane python-packages ## time, calls, CPU and memory for 1, 50 and 500 links, release build
+bench: control-plane python-packages ## time, calls, CPU and memory for 1, 50 and 500 links, release build; LINKS=1,50
 	@echo "== $$(date +%T) the release build"
 	@cargo build --locked --release
-	@REDSHIFT_LINK_BINARY="$(CARGO_TARGET_DIR)/release/redshift-link" $(PYTHON) -m bench.performance
+	@REDSHIFT_LINK_BINARY="$(CARGO_TARGET_DIR)/release/redshift-link" $(PYTHON) -m bench.performance \
+		$(if $(LINKS),--links $(LINKS)) $(if $(JSON),--json $(JSON))
 
 .PHONY: generated
 generated: program ## writes the generated files anew

@@ -250,7 +250,8 @@ pub enum SourceIdentity {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PeeringSpec {
     /// Whether the consumer resolves public names of the producer's VPC to private addresses, so that the endpoint of
-    /// a publicly accessible cluster is reached through the connection. Absent: true.
+    /// a publicly accessible cluster is reached through the connection. AWS asks for DNS host names in both VPCs.
+    /// Absent: true, but for a private cluster, which does not need it, only where both VPCs have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_resolution: Option<bool>,
     /// An active connection between exactly the two VPCs, made by others, to be used and never changed. Absent: one is made.

@@ -60,10 +60,13 @@ pub async fn orphans(settings: Settings) -> Result<ExitCode, AppError> {
     let installation = installation(&settings.place, Some(&client)).await?;
     let mut living = Living::list(&client).await?;
     living.regions.extend(settings.region.iter().cloned().map(Region));
+    if living.regions.is_empty() {
+        return Err(AppError::Setting("no link says which regions to look into: name them with --region".into()));
+    }
     let reads = SharedReads::new(Arc::new(sdk(accounts.clone(), &installation, Metrics::default()).await));
     let accounts = accounts.borrow().accounts.clone();
     let (mut found, mut failed) = (0, false);
-    for account in &accounts.accounts {
+    for account in accounts.accounts.iter().filter(|account| !account.abandoned) {
         match of_account(account, &living, &installation, &reads).await {
             Ok(orphans) => {
                 orphans.iter().for_each(|orphan| println!("{} {orphan}", account.id));
@@ -86,15 +89,19 @@ pub async fn orphans(settings: Settings) -> Result<ExitCode, AppError> {
 
 /// Counts orphans now and then, for as long as the process leads.
 pub async fn measure(client: Client, around: Arc<Loop>, metrics: Metrics, interval: Duration) {
+    // what the last link in a region left is still to be found
+    let mut regions = BTreeSet::new();
     loop {
         tokio::time::sleep(interval * INTERVALS).await;
-        let living = match Living::list(&client).await {
+        let mut living = match Living::list(&client).await {
             Ok(living) => living,
             Err(error) => {
                 tracing::warn!(%error, "orphans were not counted");
                 continue;
             }
         };
+        regions.append(&mut living.regions);
+        living.regions.clone_from(&regions);
         let accounts = around.accounts.borrow().accounts.clone();
         for account in accounts.accounts.iter().filter(|account| !account.abandoned) {
             match of_account(account, &living, &around.installation, &around.reads).await {
@@ -118,8 +125,8 @@ async fn of_account(
         let look = |seen: &Seen| answered(of_scope(&at, living, installation, seen));
         found.extend(observe(reads, &mut Seen::default(), |_| any, look).await?);
     }
-    let home = living.regions.first().cloned().unwrap_or_else(|| Region("us-east-1".into()));
-    let at = Scope { account: account.id.clone(), region: home };
+    let Some(any_region) = living.regions.first() else { return Ok(found) };
+    let at = Scope { account: account.id.clone(), region: any_region.clone() };
     let look = |seen: &Seen| answered(roles(&at, living, installation, seen));
     found.extend(observe(reads, &mut Seen::default(), |_| any, look).await?);
     Ok(found)

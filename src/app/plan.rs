@@ -6,12 +6,12 @@ use crate::aws::accounts::{Accounts, Tenant, allow, watch_file};
 use crate::aws::mark::Installation;
 use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::Seen;
-use crate::aws::scope::{AccountId, Scope};
+use crate::aws::scope::Scope;
 use crate::aws::shared::SharedReads;
 use crate::cli::Plan as Settings;
 use crate::link::observe::observe;
 use crate::link::others::Others;
-use crate::link::plan::{Plan, keep};
+use crate::link::plan::{Plan, keep, take_down};
 use crate::link::request::Request;
 use crate::link::status::planned;
 use crate::observability::metrics::Metrics;
@@ -20,7 +20,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ use std::time::Duration;
 
 const NOTHING_TO_DO: u8 = 0;
 const SOMETHING_TO_DO: u8 = 2;
+const NO_PLAN: u8 = 1;
 
 /// Prints the plan of every link of a manifest.
 ///
@@ -53,11 +54,13 @@ pub async fn plan(settings: Settings) -> Result<ExitCode, AppError> {
         match of(&link, &labels, &accounts, &installation, &reads, &cluster.others(&link)).await {
             Err(denied) => {
                 println!("{name}: {denied}");
-                code = 1;
+                code = NO_PLAN;
             }
             Ok(plan) => {
-                print(&name, &plan);
-                if code == NOTHING_TO_DO && !(plan.steps.is_empty() && plan.findings.is_empty()) {
+                print(&name, &link, &plan);
+                if plan.halted_at.is_some() {
+                    code = NO_PLAN;
+                } else if code == NOTHING_TO_DO && !(plan.steps.is_empty() && plan.findings.is_empty()) {
                     code = SOMETHING_TO_DO;
                 }
             }
@@ -79,7 +82,7 @@ async fn of(
     let grants = allow(&link.spec, tenant, accounts).map_err(|denied| denied.to_string())?;
     let producer = Scope::new(&link.spec.producer.account_id, &link.spec.producer.region);
     let consumer = Scope::new(&link.spec.consumer.account_id, link.spec.consumer_region());
-    let abandoned: BTreeSet<AccountId> = BTreeSet::new();
+    let abandoned = accounts.abandoned();
     let request = Request {
         link,
         installation,
@@ -92,15 +95,26 @@ async fn of(
         interval: SignedDuration::ZERO,
     };
     let any = Freshness { after: Moment::default(), age: Duration::from_secs(60) };
-    Ok(observe(reads, &mut Seen::default(), |_| any, |seen| keep(&request, seen, others)).await)
+    let compute = |seen: &Seen| match link.metadata.deletion_timestamp {
+        Some(_) => take_down(&request, seen, others),
+        None => keep(&request, seen, others),
+    };
+    Ok(observe(reads, &mut Seen::default(), |_| any, compute).await)
 }
 
-fn print(name: &str, plan: &Plan) {
+fn print(name: &str, link: &CrossAccountRedshiftLink, plan: &Plan) {
     println!("{name}: {} to do, {} in place, {} of others used", plan.steps.len(), plan.ours.len(), plan.used.len());
+    if link.uid().is_none() && !plan.steps.is_empty() {
+        println!("  (names of roles and policies follow from the object's UID: they will be others than these)");
+    }
     for step in &plan.steps {
         let line = planned(step);
         let place = line.region.map_or(line.account.clone(), |region| format!("{}/{region}", line.account));
         println!("  {place:<26} {:<16} {}", line.part, line.effect);
+        if let Some(policy) = step.effect.document().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            let text = format!("{policy:#}");
+            text.lines().for_each(|line| println!("      {line}"));
+        }
     }
     for finding in &plan.findings {
         println!("  in the way: {} {}: {}", finding.part.condition(), finding.reason, finding.message);
@@ -140,8 +154,10 @@ impl Cluster {
     async fn labels(&self, link: &CrossAccountRedshiftLink) -> Result<BTreeMap<String, String>, AppError> {
         let Some(client) = &self.client else { return Ok(BTreeMap::new()) };
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        let found = namespaces.get_opt(&link.namespace().unwrap_or_default()).await?;
-        Ok(found.map(|namespace| namespace.labels().clone()).unwrap_or_default())
+        // by a listing, which is all that the controller's own ServiceAccount may do
+        let name = format!("metadata.name={}", link.namespace().unwrap_or_default());
+        let found = namespaces.list_metadata(&ListParams::default().fields(&name)).await?;
+        Ok(found.items.first().map(|namespace| namespace.labels().clone()).unwrap_or_default())
     }
 
     /// What the other links want, as their status says.
@@ -180,7 +196,9 @@ fn links(text: &str) -> Result<Vec<CrossAccountRedshiftLink>, AppError> {
     while let Some(object) = queue.pop() {
         match object.get("kind").and_then(Value::as_str) {
             Some("CrossAccountRedshiftLink") => {
-                links.push(serde_json::from_value(object).map_err(|error| bad(error.to_string()))?);
+                let name =
+                    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("without a name").to_owned();
+                links.push(serde_json::from_value(object).map_err(|error| bad(format!("link {name}: {error}")))?);
             }
             Some("List") => queue.extend(object.get("items").and_then(Value::as_array).cloned().unwrap_or_default()),
             _ => {}

@@ -170,6 +170,34 @@ impl Effect {
         }
     }
 
+    /// The policy document that it writes, as JSON.
+    #[must_use]
+    pub fn document(&self) -> Option<&str> {
+        match self {
+            Self::CreateRole { trust: document, .. }
+            | Self::UpdateAssumeRolePolicy { trust: document, .. }
+            | Self::PutRolePolicy { document, .. } => Some(document),
+            Self::PutRolePermissionsBoundary { .. }
+            | Self::DeleteRolePolicy { .. }
+            | Self::TagRole { .. }
+            | Self::UntagRole { .. }
+            | Self::DeleteRole { .. }
+            | Self::CreateVpcPeeringConnection { .. }
+            | Self::AcceptVpcPeeringConnection { .. }
+            | Self::ModifyVpcPeeringConnectionOptions { .. }
+            | Self::DeleteVpcPeeringConnection { .. }
+            | Self::CreateTags { .. }
+            | Self::DeleteTags { .. }
+            | Self::CreateRoute { .. }
+            | Self::ReplaceRoute { .. }
+            | Self::DeleteRoute { .. }
+            | Self::AuthorizeSecurityGroupIngress { .. }
+            | Self::AuthorizeSecurityGroupEgress { .. }
+            | Self::RevokeSecurityGroupIngress { .. }
+            | Self::RevokeSecurityGroupEgress { .. } => None,
+        }
+    }
+
     /// The id that an earlier step of the same plan may have to give.
     pub const fn pending_mut(&mut self) -> Option<&mut ResourceId> {
         match self {
@@ -199,6 +227,34 @@ impl Effect {
 }
 
 impl EffectKind {
+    /// True where it removes something: not to find it is success, and no withdrawn permission stops it.
+    #[must_use]
+    pub const fn takes_down(self) -> bool {
+        match self {
+            Self::DeleteRolePolicy
+            | Self::UntagRole
+            | Self::DeleteRole
+            | Self::DeleteVpcPeeringConnection
+            | Self::DeleteTags
+            | Self::DeleteRoute
+            | Self::RevokeSecurityGroupIngress
+            | Self::RevokeSecurityGroupEgress => true,
+            Self::CreateRole
+            | Self::UpdateAssumeRolePolicy
+            | Self::PutRolePermissionsBoundary
+            | Self::PutRolePolicy
+            | Self::TagRole
+            | Self::CreateVpcPeeringConnection
+            | Self::AcceptVpcPeeringConnection
+            | Self::ModifyVpcPeeringConnectionOptions
+            | Self::CreateTags
+            | Self::CreateRoute
+            | Self::ReplaceRoute
+            | Self::AuthorizeSecurityGroupIngress
+            | Self::AuthorizeSecurityGroupEgress => false,
+        }
+    }
+
     /// The API operation that executes it: each kind is named after it.
     #[must_use]
     pub fn operation(self) -> Operation {

@@ -19,7 +19,7 @@ pub enum Class {
 }
 
 /// The AWS service of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter)]
 #[allow(missing_docs)]
 pub enum Service {
     Sts,
@@ -113,8 +113,6 @@ pub mod code {
     pub const NO_CREDENTIALS: &str = "NoCredentials";
     /// The accounts file has no such account.
     pub const ACCOUNT_NOT_CONFIGURED: &str = "AccountNotConfigured";
-    /// Our lease may end before the call would.
-    pub const LEASE_TOO_SHORT: &str = "LeaseTooShort";
 }
 
 impl AwsError {
@@ -291,9 +289,16 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
         (Service::Ec2, "ConcurrentTagAccess" | "Blocked" | "DependencyViolation") => Class::Transient,
         (Service::Redshift, "InvalidClusterState" | "InvalidClusterStateFault") => Class::Transient,
         (Service::SageMaker, "ResourceInUse" | "ConflictException") => Class::Transient,
-        (_, code::NO_ANSWER | code::LEASE_TOO_SHORT | "RequestExpired" | "ExpiredToken" | "ExpiredTokenException") => {
-            Class::Transient
-        }
+        (_, code::NO_ANSWER) => Class::Transient,
+        // the account is entered anew
+        (
+            _,
+            "RequestExpired"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException",
+        ) => Class::Transient,
         (
             _,
             "InvalidParameterValue"
@@ -331,6 +336,8 @@ mod tests {
             (Sts, code::WRONG_ACCOUNT, "", Blocked),
             (Sts, "ExpiredToken", "", Transient),
             (Ec2, "RequestExpired", "", Transient),
+            (Iam, "InvalidClientTokenId", "", Transient),
+            (SageMaker, "UnrecognizedClientException", "", Transient),
             (Iam, "NoSuchEntity", "", Stale),
             (Iam, "NoSuchEntity", "Scope ARN: arn:aws:iam::1:policy/b does not exist or is not attachable.", Blocked),
             (Iam, "EntityAlreadyExists", "", Stale),

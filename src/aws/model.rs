@@ -27,6 +27,8 @@ pub struct Cluster {
     pub address: Option<String>,
     /// Name of the master user.
     pub master_user: String,
+    /// The endpoint's name resolves to a public address from outside the VPC.
+    pub public: bool,
 }
 
 /// A user profile of a Studio domain, or the domain's own defaults.
@@ -36,6 +38,17 @@ pub struct StudioUsers {
     pub execution_roles: BTreeSet<String>,
     /// Security groups of their notebooks.
     pub security_groups: BTreeSet<String>,
+    /// Names of profiles that no database user can have.
+    pub unfit: BTreeSet<String>,
+}
+
+/// Whether a database user, and so a source identity, can be named like this user profile
+/// (docs/aws-behaviour.md#database-credentials).
+#[must_use]
+pub fn names_a_database_user(profile: &str) -> bool {
+    profile.len() >= 2
+        && profile.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !profile.eq_ignore_ascii_case("public")
 }
 
 /// A Studio domain.
@@ -367,10 +380,54 @@ pub struct RolePolicies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn permit(protocol: &str, ports: Option<(u16, u16)>, cidr: &str) -> Permit {
         let peer = RulePeer::Cidr(cidr.parse().unwrap());
         Permit { direction: Direction::Egress, protocol: protocol.into(), ports, peer }
+    }
+
+    #[test]
+    fn some_profiles_cannot_be_database_users() {
+        for (name, can) in [("alice", true), ("A-1", true), ("1a", false), ("a", false), ("Public", false)] {
+            assert_eq!(names_a_database_user(name), can, "{name}");
+        }
+    }
+
+    fn some_permit() -> impl Strategy<Value = Permit> {
+        let protocol = prop_oneof![Just("-1"), Just("tcp"), Just("udp")];
+        let ports = proptest::option::of((0..8_u16, 0..8_u16));
+        let block = (0..16_u32, 24..=32_u8);
+        (any::<bool>(), protocol, ports, block).prop_map(|(egress, protocol, ports, (address, length))| Permit {
+            direction: if egress { Direction::Egress } else { Direction::Ingress },
+            protocol: protocol.into(),
+            ports: ports.map(|(a, b)| (a.min(b), a.max(b))),
+            peer: RulePeer::Cidr(Ipv4Net::new(address.into(), length).unwrap().trunc()),
+        })
+    }
+
+    proptest! {
+        /// A rule of others is used in place of ours only if every packet that ours lets pass passes by it as well.
+        #[test]
+        fn what_covers_a_rule_lets_all_of_its_packets_pass(
+            wide in some_permit(),
+            narrow in some_permit(),
+            egress in any::<bool>(),
+            (udp, port, address) in (any::<bool>(), 0..8_u16, 0..16_u32),
+        ) {
+            let passes = |by: &Permit| {
+                let protocol = if udp { "udp" } else { "tcp" };
+                let address: std::net::Ipv4Addr = address.into();
+                (by.direction == Direction::Egress) == egress
+                    && (by.protocol == "-1" || by.protocol == protocol)
+                    && by.ports.is_none_or(|(from, to)| (from..=to).contains(&port))
+                    && matches!(&by.peer, RulePeer::Cidr(cidr) if cidr.contains(&address))
+            };
+            if wide.covers(&narrow) && passes(&narrow) {
+                prop_assert!(passes(&wide), "{} by {}", narrow, wide);
+            }
+            prop_assert!(narrow.covers(&narrow));
+        }
     }
 
     #[test]

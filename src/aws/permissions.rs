@@ -25,7 +25,7 @@ pub fn permissions(account: &Account, installation: &Installation) -> Value {
         vec![Statement { actions: reads.into_iter().collect(), ..Statement::allow("", &[]).on(["*".to_owned()]) }];
     for kind in EffectKind::iter() {
         let (on, grant) = ground.grant(kind);
-        if on.iter().any(|side| sides.contains(side)) {
+        if lets_go(kind) || on.iter().any(|side| sides.contains(side)) {
             grants.extend(grant);
         }
     }
@@ -52,6 +52,12 @@ pub fn trust(account: &Account, controller: &str) -> Value {
 pub fn own(accounts: &[Account]) -> Value {
     let roles = accounts.iter().map(|account| account.role_arn.clone());
     pretty_document(&[Statement::allow("", &["sts:AssumeRole", "sts:TagSession"]).on(roles)])
+}
+
+/// What takes a link down, or gives up what it made, is allowed also where the accounts file allows no link any more.
+fn lets_go(kind: EffectKind) -> bool {
+    kind.takes_down()
+        || [EffectKind::TagRole, EffectKind::CreateTags, EffectKind::ModifyVpcPeeringConnectionOptions].contains(&kind)
 }
 
 /// Reads of a service that only one side has are needed only there.
@@ -115,7 +121,10 @@ impl<'a> Ground<'a> {
             EffectKind::DeleteVpcPeeringConnection => (BOTH, vec![self.marked(allow(&[peering]))]),
             EffectKind::CreateTags | EffectKind::DeleteTags => {
                 let own_keys = allow(&[peering, self.ec2("security-group-rule")]);
-                (BOTH, vec![own_keys.when("ForAllValues:StringLike", "aws:TagKeys", ["redshiftlink.dev/*".to_owned()])])
+                let own_keys =
+                    own_keys.when("ForAllValues:StringLike", "aws:TagKeys", ["redshiftlink.dev/*".to_owned()]);
+                // all of no keys are ours too, and to delete no key in particular is to delete all
+                (BOTH, vec![own_keys.when("Null", "aws:TagKeys", ["false".to_owned()])])
             }
             EffectKind::CreateRoute | EffectKind::ReplaceRoute | EffectKind::DeleteRoute => {
                 (BOTH, vec![allow(&[self.ec2("route-table")])])
@@ -230,6 +239,21 @@ mod tests {
     fn it_fits_a_managed_policy() {
         let size = text(", executionRoles: ['arn:aws:iam::111122223333:role/service-role/AmazonSageMaker-*'], permissionsBoundary: 'arn:aws:iam::111122223333:policy/boundary'").len();
         assert!(size <= 6144, "{size}");
+    }
+
+    /// Who withdraws every permission from the accounts file and writes the policies anew can still take links down.
+    #[test]
+    fn an_account_that_nobody_may_use_any_more_can_still_be_cleaned() {
+        let text = "accounts: [{id: '111122223333', roleArn: 'arn:aws:iam::111122223333:role/r', externalId: abc}]";
+        let account = Accounts::parse(text).unwrap().accounts.remove(0);
+        let policy = permissions(&account, &Installation::new("prod").unwrap());
+        let allowed = |kind: EffectKind| {
+            let mut statements = policy["Statement"].as_array().unwrap().iter().filter(|s| s["Effect"] == "Allow");
+            statements.any(|s| s["Action"].to_string().contains(&format!("\"{}\"", kind.operation())))
+        };
+        for kind in EffectKind::iter() {
+            assert_eq!(allowed(kind), lets_go(kind), "{kind:?}");
+        }
     }
 
     #[test]

@@ -228,6 +228,7 @@ pub fn trusts_service(trust: &str, service: &str, action: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_document_has_the_form_iam_takes() {
@@ -265,6 +266,57 @@ mod tests {
             assert!(!same_meaning(a, o), "{o}");
         }
         assert!(!same_meaning("not json", "not json"));
+    }
+
+    fn some_statement() -> impl Strategy<Value = Statement> {
+        let words = |letters: &'static str| proptest::collection::btree_set(letters, 1..4);
+        (any::<bool>(), words("[a-c]"), words("[r-t]"), words("[x-z]")).prop_map(
+            |(deny, actions, resources, values)| {
+                let statement = Statement::allow("", &[]).on(resources).when("StringEquals", "k", values);
+                Statement { deny, actions: actions.into_iter().collect(), ..statement }
+            },
+        )
+    }
+
+    /// As another writer might put it: lists for single values, the other way round, names on statements.
+    fn another_form(document: &str) -> String {
+        let mut value: Value = serde_json::from_str(document).unwrap();
+        let statements = value["Statement"].as_array_mut().unwrap();
+        statements.reverse();
+        for (number, statement) in statements.iter_mut().enumerate() {
+            statement["Sid"] = json!(format!("S{number}"));
+            for key in ["Action", "Resource"] {
+                let list = match statement[key].take() {
+                    Value::Array(mut list) => {
+                        list.reverse();
+                        list
+                    }
+                    single => vec![single],
+                };
+                statement[key] = Value::Array(list);
+            }
+        }
+        value.to_string()
+    }
+
+    proptest! {
+        /// A document is drift exactly if it says something else, however it is written.
+        #[test]
+        fn documents_are_equal_by_what_they_say(
+            these in proptest::collection::vec(some_statement(), 1..4),
+            others in proptest::collection::vec(some_statement(), 1..4),
+        ) {
+            let (one, other) = (document(&these), document(&others));
+            prop_assert!(same_meaning(&one, &another_form(&one)));
+            let says = |statements: &[Statement]| {
+                let sorted = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
+                let say = |s: &Statement| {
+                    (s.deny, sorted(&s.actions), sorted(&s.resources), sorted(&s.conditions[0].2))
+                };
+                statements.iter().map(say).collect::<BTreeSet<_>>()
+            };
+            prop_assert_eq!(same_meaning(&one, &another_form(&other)), says(&these) == says(&others));
+        }
     }
 
     #[test]

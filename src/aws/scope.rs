@@ -64,7 +64,7 @@ impl fmt::Display for VpcRef {
 
 /// The first component of an ARN after `arn:`, as in `aws`, `aws-cn`, `aws-us-gov`.
 ///
-/// Taken from the identity of the session, never assumed (design: every ARN partition).
+/// Taken from the identity of the session, never assumed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Partition(pub String);
 

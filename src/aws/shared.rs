@@ -3,7 +3,7 @@
 //! Loops that want things of the same kind from the same account and region at the same time are answered by one call,
 //! and a loop may use any answer whose call began after the moment that it names.
 
-use super::error::Look;
+use super::error::{Class, Look};
 use super::moment::{Began, Freshness};
 use super::read::{Answer, Found, Lanes, Read, Reads};
 use super::scope::Scope;
@@ -61,13 +61,7 @@ struct State<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone + Default> Lane<K, V> {
-    pub(super) async fn get<F>(
-        &self,
-        at: &Scope,
-        id: K,
-        fresh: Freshness,
-        call: impl FnOnce(BTreeSet<K>) -> F,
-    ) -> Look<V>
+    pub(super) async fn get<F>(&self, at: &Scope, id: K, fresh: Freshness, call: impl Fn(BTreeSet<K>) -> F) -> Look<V>
     where
         F: Future<Output = Look<Found<K, V>>>,
     {
@@ -82,8 +76,13 @@ impl<K: Ord + Clone, V: Clone + Default> Lane<K, V> {
         }
         let mut ids = place.with(|state| std::mem::take(&mut state.wanted));
         ids.insert(id.clone());
-        let began = Began::now();
-        let found = call(ids.clone()).await;
+        let (mut began, mut found) = (Began::now(), call(ids.clone()).await);
+        if ids.len() > 1 && found.as_ref().is_err_and(|error| error.class >= Class::Blocked) {
+            // The refusal may be about one of the ids only, and must not befall loops that asked for others: they
+            // find no answer when their turn comes, and ask alone.
+            ids = BTreeSet::from([id.clone()]);
+            (began, found) = (Began::now(), call(ids.clone()).await);
+        }
         place.with(|state| {
             state.answers.retain(|_, (began, _)| !began.is_older_than(KEPT));
             match found {
@@ -123,6 +122,8 @@ impl<K: Ord, V: Clone> Place<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::{AwsError, Operation, Service};
+    use super::super::scope::AccountId;
     use super::*;
     use crate::aws::moment::Moment;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -150,6 +151,43 @@ mod tests {
         assert_eq!(answers[4], Ok(Some(4)));
         assert_eq!(answers[5], Ok(None), "what is not found is not there");
         assert_eq!(calls.load(Ordering::Relaxed), 2, "the first asks alone, the others together");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_one_thing_befalls_only_those_who_asked_for_it() {
+        let lane = Lane::<u32, Option<u32>>::default();
+        let calls = AtomicUsize::new(0);
+        let at = Scope::new("111122223333", "eu-west-1");
+        let refused = AwsError {
+            account: AccountId("111122223333".into()),
+            region: None,
+            operation: Operation::new(Service::Iam, "GetRole"),
+            resource: "3".into(),
+            code: "AccessDenied".into(),
+            message: String::new(),
+            request_id: None,
+            class: Class::Blocked,
+        };
+        let fresh = anew();
+        let asks = (0..5).map(|id| {
+            lane.get(&at, id, fresh, |ids| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                let answer = if ids.contains(&3) {
+                    Err(refused.clone())
+                } else {
+                    Ok(ids.into_iter().map(|id| (id, Some(id))).collect())
+                };
+                async move {
+                    tokio::task::yield_now().await;
+                    answer
+                }
+            })
+        });
+        let answers = join_all(asks).await;
+        for (id, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer, if id == 3 { Err(refused.clone()) } else { Ok(Some(u32::try_from(id).unwrap())) });
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 6, "one for the first, one for the rest together, then one each");
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,8 +5,10 @@ use crate::api::{CrossAccountRedshiftLink, FINALIZER, LinkStatus, MANAGER};
 use crate::aws::error::Class;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PartialObjectMeta, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, PartialObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use std::collections::BTreeMap;
 /// The API server as the loop uses it.
 pub struct ApiServer {
     client: Client,
-    recorder: Recorder,
+    instance: String,
     namespaces: Store<PartialObjectMeta<Namespace>>,
 }
 
@@ -23,8 +25,7 @@ impl ApiServer {
     /// Over a client, and the namespaces as they are followed elsewhere. `instance`: name of this process in events.
     #[must_use]
     pub fn new(client: Client, namespaces: Store<PartialObjectMeta<Namespace>>, instance: String) -> Self {
-        let reporter = Reporter { controller: MANAGER.into(), instance: Some(instance) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, namespaces }
+        Self { client, instance, namespaces }
     }
 
     fn links(&self, link: &CrossAccountRedshiftLink) -> Api<CrossAccountRedshiftLink> {
@@ -98,14 +99,21 @@ impl Kubernetes for ApiServer {
     }
 
     async fn tell(&self, link: &CrossAccountRedshiftLink, happening: &Happening) {
+        // Not by kube's recorder: it counts events that differ only in their note as one, and the note tells what changed.
         let event = Event {
-            type_: if happening.warning { EventType::Warning } else { EventType::Normal },
-            reason: happening.reason.clone(),
+            metadata: ObjectMeta { generate_name: Some(format!("{}-", link.name_any())), ..ObjectMeta::default() },
+            event_time: Some(MicroTime(Timestamp::now())),
+            type_: Some(if happening.warning { "Warning" } else { "Normal" }.into()),
+            reason: Some(happening.reason.clone()),
             note: Some(happening.note.clone()),
-            action: "Reconcile".into(),
-            secondary: None,
+            action: Some("Reconcile".into()),
+            regarding: Some(link.object_ref(&())),
+            reporting_controller: Some(MANAGER.into()),
+            reporting_instance: Some(self.instance.clone()),
+            ..Event::default()
         };
-        if let Err(error) = self.recorder.publish(&event, &link.object_ref(&())).await {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &link.namespace().unwrap_or_default());
+        if let Err(error) = events.create(&PostParams::default(), &event).await {
             tracing::warn!(%error, reason = happening.reason, "event not published");
         }
     }

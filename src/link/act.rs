@@ -22,8 +22,6 @@ pub struct Acted {
     pub ended: BTreeMap<Service, Moment>,
     /// Some effect may still be executed although it failed.
     pub uncertain: bool,
-    /// We no longer surely lead: nothing more was begun.
-    pub stepped_down: bool,
 }
 
 /// Executes what does not wait. A step that fails takes those chained to it with it; a failure that another try may
@@ -46,7 +44,7 @@ pub async fn act(steps: Vec<Step>, uid: &str, aws: &dyn Execute, register: &Regi
             Some(Shared::Makes) | None => None,
         };
         if !leads(EFFECT_TIMEOUT) {
-            acted.stepped_down = true;
+            tracing::warn!(part = part.name(), "the lease may run out: nothing more is begun");
             return acted;
         }
         let service = effect.kind().operation().service;
@@ -62,7 +60,8 @@ pub async fn act(steps: Vec<Step>, uid: &str, aws: &dyn Execute, register: &Regi
                 before = true;
                 acted.executed.push(effect);
             }
-            Err(error) if is_done_already(&effect, &error) => {
+            // not found is success when deleting
+            Err(error) if effect.kind().takes_down() && error.is_not_found() => {
                 tracing::info!(%account, part = part.name(), %effect, code = error.code, "was done already");
                 before = true;
             }
@@ -101,32 +100,4 @@ fn fill_in(effect: &mut Effect, made: Option<&String>) -> bool {
         },
         Some(ResourceId::Known(_)) | None => true,
     }
-}
-
-/// Not found is success when deleting.
-fn is_done_already(effect: &Effect, error: &AwsError) -> bool {
-    let deletes = match effect {
-        Effect::DeleteRolePolicy { .. }
-        | Effect::UntagRole { .. }
-        | Effect::DeleteRole { .. }
-        | Effect::DeleteVpcPeeringConnection { .. }
-        | Effect::DeleteTags { .. }
-        | Effect::DeleteRoute { .. }
-        | Effect::RevokeSecurityGroupIngress { .. }
-        | Effect::RevokeSecurityGroupEgress { .. } => true,
-        Effect::CreateRole { .. }
-        | Effect::UpdateAssumeRolePolicy { .. }
-        | Effect::PutRolePermissionsBoundary { .. }
-        | Effect::PutRolePolicy { .. }
-        | Effect::TagRole { .. }
-        | Effect::CreateVpcPeeringConnection { .. }
-        | Effect::AcceptVpcPeeringConnection { .. }
-        | Effect::ModifyVpcPeeringConnectionOptions { .. }
-        | Effect::CreateTags { .. }
-        | Effect::CreateRoute { .. }
-        | Effect::ReplaceRoute { .. }
-        | Effect::AuthorizeSecurityGroupIngress { .. }
-        | Effect::AuthorizeSecurityGroupEgress { .. } => false,
-    };
-    deletes && error.is_not_found()
 }

@@ -2,6 +2,7 @@
 
 use super::reconcile::Loop;
 use crate::api::CrossAccountRedshiftLink;
+use crate::api::conditions::{self, types};
 use crate::aws::error::Class;
 use crate::kubernetes::KubernetesError;
 use crate::observability::metrics::Metrics;
@@ -13,12 +14,16 @@ use kube::runtime::controller::{Action, Config, Controller, Error as ControllerE
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Client, Resource};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A loop that takes longer is dropped and begun anew: every wait in it has a limit of its own, this is the last one.
 const LOOP_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Counts are as old as this at most.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 /// The object as the watch sees it: one that cannot be read must not end the watch for all others.
 type Guarded = DeserializeGuard<CrossAccountRedshiftLink>;
@@ -69,8 +74,9 @@ pub async fn run(
     let links: Api<Guarded> = Api::all(client);
     let controller = Controller::new(links, watcher::Config::default());
     let store = controller.store();
+    let counted = count(store.clone(), metrics.clone());
     let context = Arc::new(Context { around: around.clone(), metrics });
-    controller
+    let controlled = controller
         .with_config(Config::default().concurrency(workers))
         .reconcile_all_on(again)
         .graceful_shutdown_on(stop.cancelled_owned())
@@ -85,14 +91,40 @@ pub async fn run(
                 Err(error) => tracing::warn!(%error, "watch"),
             }
             std::future::ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        () = controlled => {}
+        () = counted => {}
+    }
+}
+
+/// Counts the links by how they stand, for as long as the controller runs.
+async fn count(store: Store<Guarded>, metrics: Metrics) {
+    loop {
+        let mut counts = BTreeMap::from(["True", "False", "Unknown", "absent", "unreadable"].map(|ready| (ready, 0)));
+        for guarded in store.state() {
+            let ready = match &guarded.0 {
+                Err(_) => "unreadable",
+                Ok(link) => {
+                    let conditions = link.status.as_ref().map_or(&[][..], |status| &status.conditions);
+                    match conditions::find(conditions, types::READY).map(|ready| ready.status.as_str()) {
+                        Some("True") => "True",
+                        Some("False") => "False",
+                        Some(_) => "Unknown",
+                        None => "absent",
+                    }
+                }
+            };
+            *counts.entry(ready).or_default() += 1;
+        }
+        counts.into_iter().for_each(|(ready, count)| metrics.set_links(ready, count));
+        tokio::time::sleep(COUNT_EVERY).await;
+    }
 }
 
 /// An object is gone from the store: what it wanted is wanted no more, whoever removed its finalizer.
 fn forget_absent(around: &Loop, store: &Store<Guarded>) {
-    let there: std::collections::BTreeSet<String> =
-        store.state().iter().filter_map(|guarded| guarded.meta().uid.clone()).collect();
+    let there: BTreeSet<String> = store.state().iter().filter_map(|guarded| guarded.meta().uid.clone()).collect();
     for uid in around.register.uids() {
         if !there.contains(&uid) {
             around.forget(&uid);
@@ -118,7 +150,10 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
         Ok(Ok(Some(rest))) => Ok(Action::requeue(rest)),
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Failure::Timeout),
+        Err(_) => {
+            context.around.dropped(link.metadata.uid.as_deref().unwrap_or_default());
+            Err(Failure::Timeout)
+        }
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Warehouse {
     pub security_group: String,
     /// Nobody may become this user.
     pub master_user: String,
+    /// Its name resolves to a public address, unless the connection resolves names.
+    pub public: bool,
 }
 
 /// What a plan needs of the users.
@@ -57,6 +59,8 @@ pub struct Users {
     pub roles: BTreeSet<String>,
     /// Execution roles left out, with why.
     pub left_out: Vec<String>,
+    /// Names of user profiles that no database user can have.
+    pub unfit: BTreeSet<String>,
     /// Security groups of the users; empty where all addresses of the VPC are let in.
     pub security_groups: BTreeSet<String>,
 }
@@ -98,7 +102,7 @@ impl Facts {
         let mut wants = BTreeSet::new();
         if request.existing_peering().is_none() {
             wants.insert(Want::Peering(VpcPair::of(&self.producer.vpc, &self.consumer.vpc)));
-            if request.dns_resolution() {
+            if request.dns_resolution() != Some(false) {
                 wants.insert(self.dns_resolution());
             }
         }
@@ -196,7 +200,7 @@ fn owned_subnet<'a>(at: &Scope, vpc: &Vpc, id: &str, subnet: Option<&'a Subnet>)
         return Err(Finding::blocked(Part::Routes, "SubnetNotFound", format!("{id} is not there in {at}")));
     };
     if subnet.vpc != vpc.id {
-        let message = format!("{id} is in {}, not in {}: name subnets of the consumer's VPC", subnet.vpc, vpc.id);
+        let message = format!("{id} is in {}, not in {}: name subnets of one VPC", subnet.vpc, vpc.id);
         return Err(Finding::terminal(Part::Routes, "SubnetOfOtherVpc", message));
     }
     for (what, owner) in [(id, &subnet.owner), (vpc.id.as_str(), &vpc.owner)] {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use strum::IntoEnumIterator;
 use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_millis(500);
@@ -96,6 +97,13 @@ impl Memory {
         if acted.uncertain {
             self.uncertain_until = Some(Instant::now() + grace);
         }
+    }
+
+    /// The loop was dropped, with whatever it had under way.
+    pub fn dropped(&mut self, grace: Duration) {
+        self.ended.extend(Service::iter().map(|service| (service, Moment::now())));
+        self.uncertain_until = Some(Instant::now() + grace);
+        self.break_off();
     }
 
     /// The loop ended with this version of the object, and need not run again before `due`.

@@ -6,8 +6,8 @@ use super::facts::{Facts, facts};
 use super::others::Others;
 use super::parts::peering::Connection;
 use super::parts::{
-    Finding, Halt, Part, PartPlan, Step, consumer_policy, firewall, gather, peering, producer_role, routes,
-    source_identity,
+    Finding, Halt, Part, PartPlan, Step, TAKING_DOWN, consumer_policy, firewall, gather, peering, producer_role,
+    routes, source_identity,
 };
 use super::request::Request;
 use super::undone::contest;
@@ -115,12 +115,11 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
 /// # Errors
 /// Something must be read first.
 pub fn take_down(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan, Unread> {
-    let sweeps = sweeps(request, seen, &BTreeSet::new(), others);
-    let roles = [
-        (Part::ConsumerPolicy, consumer_policy::teardown(request, seen)),
-        (Part::ProducerRole, teardown_role(request, seen)),
-    ];
-    collect(sweeps.into_iter().chain(roles))
+    let mut parts = sweeps(request, seen, &BTreeSet::new(), others);
+    parts.push((Part::ConsumerPolicy, consumer_policy::teardown(request, seen)));
+    parts.push((Part::ProducerRole, teardown_role(request, seen)));
+    parts.sort_by_key(|(part, _)| TAKING_DOWN.iter().position(|other| other == part));
+    collect(parts)
 }
 
 fn teardown_role(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
@@ -155,7 +154,7 @@ pub fn halted(request: &Request<'_>, finding: Finding) -> Plan {
 
 type Planned = (Part, Result<PartPlan, Halt>);
 
-/// Removal of what is ours and wanted by nobody, in the order of taking down.
+/// Removal of what is ours and wanted by nobody: each part needs to know what is left of those before it.
 fn sweeps(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Vec<Planned> {
     let firewall = firewall::sweep(request, seen, wants, others);
     let routes = routes::sweep(request, seen, wants, others);

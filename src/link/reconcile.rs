@@ -8,17 +8,17 @@ use super::parts::{Finding, Part, Shared};
 use super::plan;
 use super::register::Register;
 use super::request::Request;
-use super::status::{Outcome, Pace, happenings, pace, status};
+use super::status::{Outcome, Pace, happenings, pace, reconcile_requested_at, status};
 use super::want::Want;
 use crate::api::status::LinkStatus;
-use crate::api::{CrossAccountRedshiftLink, FINALIZER, RECONCILE_REQUESTED_AT};
+use crate::api::{CrossAccountRedshiftLink, FINALIZER};
 use crate::aws::accounts::{Accounts, AccountsWatch, Denied, Tenant, allow};
 use crate::aws::effect::Execute;
 use crate::aws::error::{Class, Service};
 use crate::aws::mark::Installation;
 use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::{Read, Seen};
-use crate::aws::scope::{AccountId, Scope};
+use crate::aws::scope::Scope;
 use crate::aws::shared::SharedReads;
 use crate::kubernetes::{Happening, Kubernetes, KubernetesError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -115,6 +115,11 @@ impl Loop {
         rest
     }
 
+    /// A loop was dropped in the middle: any call of it may still be executed.
+    pub fn dropped(&self, uid: &str) {
+        self.memories.change(uid, |memory| memory.dropped(self.grace));
+    }
+
     /// An object is gone.
     pub fn forget(&self, uid: &str) {
         self.register.withdraw(uid);
@@ -138,8 +143,7 @@ impl Loop {
             link
         };
         let (producer, consumer) = scopes(link);
-        let abandoned: BTreeSet<AccountId> =
-            accounts.accounts.iter().filter(|a| a.abandoned).map(|a| a.id.clone()).collect();
+        let abandoned = accounts.abandoned();
         let request = Request {
             link,
             installation: &self.installation,
@@ -334,10 +338,10 @@ struct Since {
 
 impl Since {
     fn new(link: &CrossAccountRedshiftLink, memory: &Memory) -> Self {
-        let asked = link.annotations().get(RECONCILE_REQUESTED_AT);
+        let asked = reconcile_requested_at(link);
         let handled = link.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
         // who asks for a look means a look
-        let asked = if asked == handled { Moment::default() } else { Moment::now() };
+        let asked = if asked.as_ref() == handled { Moment::default() } else { Moment::now() };
         Self { ended: memory.ended.clone(), asked, shared: memory.wants_since.unwrap_or_default() }
     }
 

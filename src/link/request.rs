@@ -67,10 +67,10 @@ impl<'a> Request<'a> {
         self.spec().peering.as_ref().and_then(|peering| peering.existing_id.as_deref())
     }
 
-    /// Whether the cluster's public name must resolve to its private address.
+    /// Whether public names of the producer's VPC shall resolve to private addresses. None: where it can be had.
     #[must_use]
-    pub fn dns_resolution(&self) -> bool {
-        self.spec().peering.as_ref().and_then(|peering| peering.dns_resolution).unwrap_or(true)
+    pub fn dns_resolution(&self) -> Option<bool> {
+        self.spec().peering.as_ref().and_then(|peering| peering.dns_resolution)
     }
 
     /// Whether live traffic may be moved to our routes.

@@ -4,10 +4,11 @@ use super::parts::{Finding, Part, Step};
 use super::plan::Plan;
 use super::request::Request;
 use super::want::Want;
-use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::conditions::{self, Report, State, types};
 use crate::api::status::{LinkStatus, PlannedEffect};
+use crate::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT};
 use crate::aws::error::Class;
+use crate::aws::scope::AccountId;
 use crate::kubernetes::Happening;
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
@@ -69,7 +70,7 @@ pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) 
     let mut status = LinkStatus {
         observed_generation: generation,
         conditions: conditions::list(&reports, &before.conditions, generation, request.now),
-        last_handled_reconcile_at: request.link.annotations().get(RECONCILE_REQUESTED_AT).map(|at| clipped(at, 256)),
+        last_handled_reconcile_at: reconcile_requested_at(request.link),
         resources: remaining.into_iter().take(500).collect(),
         wants: if wants.is_empty() { before.wants } else { wants.iter().map(ToString::to_string).collect() },
         ..LinkStatus::default()
@@ -90,6 +91,12 @@ pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) 
         }
     }
     status
+}
+
+/// What the annotation that asks for a look says, as status echoes it.
+#[must_use]
+pub fn reconcile_requested_at(link: &CrossAccountRedshiftLink) -> Option<String> {
+    link.annotations().get(RECONCILE_REQUESTED_AT).map(|at| clipped(at, 256))
 }
 
 /// A step as it stands in status and as the command line prints it.
@@ -163,11 +170,17 @@ fn summary(
     let worst = problems.iter().rev().max_by_key(|finding| finding.class);
     let todo = plan.steps.len();
     if request.only_plans() {
-        let message = match worst {
-            Some(finding) => format!("{todo} effects would be executed; in the way: {}", finding.message),
-            None => format!("{todo} effects would be executed, as listed in status.plan"),
+        let planned = |state, reason, message| vec![Report::new(types::PLANNED, state, reason, message)];
+        return match worst {
+            Some(finding) if plan.halted_at.is_some() => planned(State::False, finding.reason, finding.message.clone()),
+            Some(finding) => {
+                let message = format!("{todo} effects would be executed; in the way: {}", finding.message);
+                planned(State::True, "PlanShown", message)
+            }
+            None => {
+                planned(State::True, "PlanShown", format!("{todo} effects would be executed, as listed in status.plan"))
+            }
         };
-        return vec![Report::new(types::PLANNED, State::True, "PlanShown", message)];
     }
     if request.suspended() {
         // as it was when it was suspended
@@ -239,8 +252,20 @@ fn part_report(part: Part, plan: &Plan, failures: &Failures, before: &LinkStatus
 /// What is still there: what was seen, and what was there before in an account that cannot be seen.
 fn remaining(plan: &Plan, failures: &Failures, before: &LinkStatus) -> BTreeSet<String> {
     let unseen: Vec<_> = plan.findings.iter().chain(failures).filter_map(|finding| finding.account.as_ref()).collect();
-    let may_be_there = |resource: &&String| unseen.iter().any(|account| resource.contains(&account.0));
-    before.resources.iter().filter(may_be_there).chain(&plan.ours).cloned().collect()
+    let may_be_there = |resource: &&String| unseen.iter().any(|account| is_in(resource, account));
+    let all: BTreeSet<&String> = before.resources.iter().filter(may_be_there).chain(&plan.ours).collect();
+    // what was known with its content may be listed without it now
+    let listed_shorter =
+        |one: &str| all.iter().any(|other| one.strip_prefix(*other).is_some_and(|r| r.starts_with(' ')));
+    all.iter().filter(|one| !listed_shorter(one)).map(|one| (*one).clone()).collect()
+}
+
+/// Whether something is in an account, by its words in [`LinkStatus::resources`].
+fn is_in(resource: &str, account: &AccountId) -> bool {
+    match resource.parse::<Want>() {
+        Ok(shared) => shared.scopes().iter().any(|scope| scope.account == *account),
+        Err(_) => resource.split(' ').nth(1) == Some(&account.0),
+    }
 }
 
 fn deleting(plan: &Plan, failures: &Failures, remaining: &BTreeSet<String>) -> Vec<Report> {
@@ -253,7 +278,12 @@ fn deleting(plan: &Plan, failures: &Failures, remaining: &BTreeSet<String>) -> V
     let worst = problems.iter().rev().max_by_key(|finding| finding.class);
     let message = match worst {
         Some(finding) => format!("{}{remains}", finding.message),
-        None => format!("what this link made is being removed{remains}"),
+        None => {
+            let waits = plan.steps.iter().map(|step| step.waits.as_deref()).collect::<Option<BTreeSet<_>>>();
+            let waits = waits.filter(|waits| !waits.is_empty());
+            let waits = waits.map(|waits| format!(", and waits for {}", listed(waits.into_iter(), ", ")));
+            format!("what this link made is being removed{}{remains}", waits.unwrap_or_default())
+        }
     };
     let mut reports = vec![
         Report::new(types::READY, State::Unknown, "Deleting", message.clone()),
@@ -269,18 +299,20 @@ fn deleting(plan: &Plan, failures: &Failures, remaining: &BTreeSet<String>) -> V
 #[must_use]
 pub fn happenings(before: Option<&LinkStatus>, after: &LinkStatus) -> Vec<Happening> {
     let empty = vec![];
+    let ready = conditions::find(&after.conditions, types::READY);
     let old = before.map_or(&empty, |status| &status.conditions);
     let told = |c: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
         let was = conditions::find(old, &c.type_);
         let unknown_at_first = was.is_none() && c.status == "Unknown";
         let same = was.is_some_and(|was| was.status == c.status && was.reason == c.reason);
-        let summary = c.type_ == types::RECONCILING || c.type_ == types::STALLED;
-        !(unknown_at_first || same || summary)
+        // Ready tells the same, but while the object is being deleted
+        let told_by_ready = c.type_ == types::STALLED && ready.is_some_and(|ready| ready.reason == c.reason);
+        !(unknown_at_first || same || told_by_ready || c.type_ == types::RECONCILING)
     };
     let happening = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
         let message = if c.message.is_empty() { "in place" } else { &c.message };
         Happening {
-            warning: c.status == "False",
+            warning: (c.status == "False") != (c.type_ == types::STALLED),
             reason: c.reason.clone(),
             note: clipped(&format!("{}: {message}", c.type_), 1000),
         }

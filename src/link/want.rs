@@ -136,6 +136,7 @@ fn vpc(text: &str) -> Option<VpcRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_text_in_status_is_frozen_and_read_back() {
@@ -152,6 +153,38 @@ mod tests {
         for bad in ["", "peering a", "route 1/r rtb", "route 1/r rtb 10.1.0.0/99", "rule 1/r sg up tcp all 10.0.0.0/8"]
         {
             assert!(bad.parse::<Want>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// What one version wrote into a status, and what a process reads from it after a restart, is the same.
+        #[test]
+        fn any_want_is_read_back(
+            at in "[0-9]{12}/[a-z]{2}-[a-z]{4,9}-[1-9]",
+            ids in "[a-z]{2,3}-[0-9a-f]{8,17} [a-z]{2,3}-[0-9a-f]{8,17}",
+            address in any::<u32>(),
+            length in 0..=32_u8,
+            ports in proptest::option::of(any::<(u16, u16)>()),
+            (egress, by_group, kind) in (any::<bool>(), any::<bool>(), 0..4),
+        ) {
+            let at = scope(&at).unwrap();
+            let (one, other) = ids.split_once(' ').unwrap();
+            let vpc = |id: &str| VpcRef { at: at.clone(), id: id.into() };
+            let cidr = Ipv4Net::new(address.into(), length).unwrap().trunc();
+            let peer = if by_group {
+                RulePeer::Group { account: at.account.clone(), id: other.into() }
+            } else {
+                RulePeer::Cidr(cidr)
+            };
+            let direction = if egress { Direction::Egress } else { Direction::Ingress };
+            let permit = Permit { direction, protocol: "tcp".into(), ports, peer };
+            let want = match kind {
+                0 => Want::Peering(VpcPair::of(&vpc(one), &vpc(other))),
+                1 => Want::DnsResolution { of: vpc(one), to: vpc(other) },
+                2 => Want::Route { at: at.clone(), table: one.into(), cidr },
+                _ => Want::Rule { at: at.clone(), group: one.into(), permit },
+            };
+            prop_assert_eq!(want.to_string().parse::<Want>(), Ok(want));
         }
     }
 

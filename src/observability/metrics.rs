@@ -23,6 +23,12 @@ struct Ending {
     result: &'static str,
 }
 
+/// How a link stands.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Standing {
+    ready: &'static str,
+}
+
 /// An account.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct InAccount {
@@ -36,6 +42,7 @@ pub struct Metrics {
     calls: Family<Call, Counter>,
     loops: Family<Ending, Counter>,
     loop_seconds: Histogram,
+    links: Family<Standing, Gauge>,
     orphans: Family<InAccount, Gauge>,
     accounts_file_good: Gauge,
     leader: Gauge,
@@ -44,18 +51,20 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("redshift_link");
-        let (calls, loops, orphans) = (Family::default(), Family::default(), Family::default());
+        let (calls, loops) = (Family::default(), Family::default());
+        let (links, orphans) = (Family::default(), Family::default());
         let loop_seconds = Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let (accounts_file_good, leader) = (Gauge::default(), Gauge::default());
         accounts_file_good.set(1);
         registry.register("aws_calls", "Calls to AWS, by account, operation and result", Family::clone(&calls));
         registry.register("reconciles", "Loops over an object, by how they ended", Family::clone(&loops));
         registry.register("reconcile_duration_seconds", "How long a loop takes", loop_seconds.clone());
+        registry.register("links", "Links, by the status of their condition Ready", Family::clone(&links));
         registry.register("orphans", "Things at AWS with our mark that belong to no object", Family::clone(&orphans));
         let good = "1 while the newest content of the accounts file is in force, 0 while an older one is";
         registry.register("accounts_file_good", good, accounts_file_good.clone());
         registry.register("leader", "1 while this process leads", leader.clone());
-        Self { registry: Arc::new(registry), calls, loops, loop_seconds, orphans, accounts_file_good, leader }
+        Self { registry: Arc::new(registry), calls, loops, loop_seconds, links, orphans, accounts_file_good, leader }
     }
 }
 
@@ -69,6 +78,11 @@ impl Metrics {
     pub fn looped(&self, took: Duration, result: &'static str) {
         self.loop_seconds.observe(took.as_secs_f64());
         self.loops.get_or_create(&Ending { result }).inc();
+    }
+
+    /// So many links have a condition Ready with this status.
+    pub fn set_links(&self, ready: &'static str, count: usize) {
+        self.links.get_or_create_owned(&Standing { ready }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// So much in an account belongs to no object.

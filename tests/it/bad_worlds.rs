@@ -43,10 +43,12 @@ const WORLDS: &[World] = &[
     World {
         name: "overlapping blocks",
         break_it: |state| {
-            drop(state.vpcs.get_mut(&(consumer(), CONSUMER_VPC.into())).unwrap().cidrs.insert(net("10.1.128.0/20")))
+            let vpc = state.vpcs.get_mut(&(consumer(), CONSUMER_VPC.into())).unwrap();
+            vpc.cidrs.insert(net("10.1.128.0/20"));
         },
         mend: |state| {
-            drop(state.vpcs.get_mut(&(consumer(), CONSUMER_VPC.into())).unwrap().cidrs.remove(&net("10.1.128.0/20")))
+            let vpc = state.vpcs.get_mut(&(consumer(), CONSUMER_VPC.into())).unwrap();
+            vpc.cidrs.remove(&net("10.1.128.0/20"));
         },
         condition: "PeeringReady",
         reads: "False CidrOverlap",
@@ -213,7 +215,7 @@ const WORLDS: &[World] = &[
     },
     World {
         name: "a full route table",
-        break_it: |state| state.routes_per_table = 2,
+        break_it: |state| state.routes_per_table = 0,
         mend: |state| state.routes_per_table = 50,
         condition: "RoutesReady",
         reads: "False QuotaExceeded",
@@ -262,8 +264,9 @@ const WORLDS: &[World] = &[
         nothing_made: true,
     },
     World {
-        name: "no DNS hostnames",
+        name: "no DNS hostnames, and a public cluster",
         break_it: |state| {
+            state.clusters.get_mut(&(producer(), "warehouse".into())).unwrap().public = true;
             let dns = VpcDns { support: true, hostnames: false };
             state.vpc_dns.insert((producer(), PRODUCER_VPC.into()), dns);
         },
@@ -329,6 +332,37 @@ async fn a_route_may_be_taken_over_knowingly() {
     driver.apply(link("a", |spec| spec["peering"] = serde_json::json!({"takeOverRoutes": true})));
     driver.settle().await;
     assert_eq!(driver.ready("a"), "True InPlace");
+}
+
+/// A private cluster's name resolves to its private address from anywhere: only who insists on the option waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_private_cluster_goes_without_the_dns_option_where_it_cannot_be_had() {
+    let mut driver = Driver::new();
+    driver.aws.state().vpc_dns.insert((consumer(), CONSUMER_VPC.into()), VpcDns { support: true, hostnames: false });
+    driver.apply(link("a", |_| {}));
+    driver.settle().await;
+    assert_eq!(driver.ready("a"), "True InPlace");
+    assert!(
+        driver.message("a", "PeeringReady").contains("does not need it"),
+        "{}",
+        driver.message("a", "PeeringReady")
+    );
+    driver.apply(link("a", |spec| spec["peering"] = serde_json::json!({"dnsResolution": true})));
+    driver.settle().await;
+    assert_eq!(driver.condition("a", "PeeringReady"), "False DnsHostnamesDisabled");
+    assert!(driver.message("a", "PeeringReady").contains(CONSUMER_VPC));
+}
+
+/// Profiles whose names cannot be those of database users are named; the others get in.
+#[tokio::test(start_paused = true)]
+async fn profiles_that_cannot_be_database_users_are_named() {
+    let mut driver = Driver::new();
+    let profiles = (consumer(), "d-1".to_owned());
+    driver.aws.state().profiles.get_mut(&profiles).unwrap().insert("1-carol".into(), StudioUsers::default());
+    driver.apply(link("a", |_| {}));
+    driver.settle().await;
+    assert_eq!(driver.ready("a"), "True InPlace");
+    assert!(driver.message("a", "SourceIdentityReady").contains("1-carol"));
 }
 
 /// A request that was rejected is made again after a while, not at once.

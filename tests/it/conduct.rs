@@ -280,6 +280,11 @@ async fn a_tenant_reaches_nothing_that_is_not_his() {
         ),
         (Box::new(|s| s["producer"]["routeTableIds"] = json!(["rtb-0000ddd1"])), "RouteTableOfOtherVpc", true),
         (Box::new(|s| s["producer"]["securityGroupId"] = "sg-0000dddd".into()), "SecurityGroupOfOther", true),
+        (
+            Box::new(|s| s["access"] = json!({"sourceIdentity": "Ignore", "databaseUsers": ["admin"]})),
+            "ProtectedDatabaseUser",
+            true,
+        ),
         (Box::new(|s| s["peering"] = json!({"existingId": "pcx-0000f0f0"})), "PeeringOfOtherVpcs", true),
         (Box::new(|s| s["peering"] = json!({"existingId": "pcx-0000abcd"})), "PeeringNotFound", true),
         (
@@ -295,7 +300,8 @@ async fn a_tenant_reaches_nothing_that_is_not_his() {
     ];
     let accounts = ACCOUNTS
         .replace("clusters: [\"*\"]", "clusters: [warehouse]")
-        .replace("domains: [\"*\"], vpcs: [\"*\"]", "domains: [d-1], vpcs: [vpc-0000cccc]");
+        .replace("domains: [\"*\"], vpcs: [\"*\"]", "domains: [d-1], vpcs: [vpc-0000cccc]")
+        .replace("databaseUsers: [app]", "databaseUsers: [app, admin]");
     for (number, (change, reason, asks)) in tries.into_iter().enumerate() {
         let mut driver = Driver::new();
         driver.set_accounts(&accounts);

@@ -187,18 +187,18 @@ impl Driver {
         let around = |name: String| {
             let this = &*self;
             async move {
+                let mut changes = this.kubernetes.changes();
                 while Instant::now() < until {
                     let Some(link) = this.kubernetes.get(&name) else { return };
                     let rest = this.process.reconcile(&link).await.ok().flatten().unwrap_or(Duration::from_millis(200));
                     this.guard();
                     // woken by any change of the object, as by the watch
-                    for _ in 0..rest.as_millis().min(60_000) / 100 {
-                        let changed = this.kubernetes.get(&name).map(|now| now.resource_version())
-                            != Some(link.resource_version());
-                        if changed || Instant::now() >= until {
+                    let due = (Instant::now() + rest).min(until);
+                    let version = |link: Option<CrossAccountRedshiftLink>| link.map(|link| link.resource_version());
+                    while version(this.kubernetes.get(&name)) == Some(link.resource_version()) {
+                        if tokio::time::timeout_at(due, changes.changed()).await.is_err() {
                             break;
                         }
-                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 }
             }

@@ -80,7 +80,7 @@ pub struct Allow {
     /// VPC ids of network consumers.
     #[serde(default)]
     pub vpcs: BTreeSet<String>,
-    /// ARNs of roles of network consumers.
+    /// Whole ARNs of roles of network consumers; no patterns.
     #[serde(default)]
     pub roles: BTreeSet<String>,
 }
@@ -173,6 +173,10 @@ impl Accounts {
             if account.external_id.len() < 2 {
                 return Err(fail("externalId must have at least two characters".into()));
             }
+            let pattern = |role: &&String| role.contains(['*', '?']) && *role != "*";
+            if let Some(role) = account.allow.iter().flat_map(|allow| &allow.roles).find(pattern) {
+                return Err(fail(format!("roles: {role} is a pattern: list whole ARNs, or \"*\" for all")));
+            }
             for allow in &account.allow {
                 if matches!(&allow.namespaces, Namespaces::Labels(l) if l.match_labels.is_empty()) {
                     return Err(fail(
@@ -182,6 +186,12 @@ impl Accounts {
             }
         }
         Ok(accounts)
+    }
+
+    /// The accounts that were given up.
+    #[must_use]
+    pub fn abandoned(&self) -> BTreeSet<AccountId> {
+        self.accounts.iter().filter(|account| account.abandoned).map(|account| account.id.clone()).collect()
     }
 
     /// The entry of an account.
@@ -278,6 +288,7 @@ accounts:
             (GOOD.replace("6f1c", "''"), "two characters"),
             (GOOD.replace("{team: ml}", "{}"), "every namespace"),
             (GOOD.replace("clusters:", "cluster:"), "does not parse"),
+            (GOOD.replace("domains:", "roles:").replace("[\"*\"]", "[\"arn:*\"]"), "list whole ARNs"),
             (format!("{GOOD}{}", GOOD.replace("\naccounts:\n", "")), "stands twice"),
         ] {
             let error = Accounts::parse(&bad).expect_err(&bad).to_string();

@@ -30,6 +30,15 @@ use std::time::Duration;
 
 /// How long a read may take, its retries and its waiting for a token included.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Codes that say that a session ended before its time: somebody revoked it, or made its role anew.
+const LOCKED_OUT: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "AuthFailure",
+];
 /// Ids in one filter (docs/aws-behaviour.md#ec2-reads).
 const IDS_PER_CALL: usize = 200;
 
@@ -137,7 +146,8 @@ impl Sdk {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let (patience, timeout) =
-            if call.writes { (EFFECT_TIMEOUT / 2, EFFECT_TIMEOUT / 2) } else { (READ_TIMEOUT / 2, READ_TIMEOUT / 2) };
+            // of an effect's time, the last quarter is for entering the account
+            if call.writes { (EFFECT_TIMEOUT / 4, EFFECT_TIMEOUT / 2) } else { (READ_TIMEOUT / 2, READ_TIMEOUT / 2) };
         let place = (call.account, call.region);
         let Some(wait) = self.buckets.take(place, call.operation, call.writes, patience) else {
             return Err(call.error("Throttling", "our own limit of calls for this account is reached", None));
@@ -149,6 +159,11 @@ impl Sdk {
         };
         let throttled = matches!(&result, Err(error) if is_throttle(&error.code));
         self.buckets.answered(place, call.operation, call.writes, throttled);
+        if let Err(error) = &result {
+            if LOCKED_OUT.contains(&error.code.as_str()) {
+                self.sessions.leave(call.account);
+            }
+        }
         let label = match &result {
             Ok(_) => "ok",
             Err(error) if error.is_not_found() => "not_found",

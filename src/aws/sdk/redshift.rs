@@ -35,6 +35,7 @@ fn plain(id: &str, cluster: aws_sdk_redshift::types::Cluster) -> Cluster {
         port: endpoint.as_ref().and_then(|e| e.port).and_then(|port| u16::try_from(port).ok()),
         address: endpoint.and_then(|endpoint| endpoint.address),
         master_user: cluster.master_username.unwrap_or_default(),
+        public: cluster.publicly_accessible == Some(true),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Call, Sdk, absent};
 use crate::aws::error::{Look, Operation, Service};
-use crate::aws::model::{App, Domain, StudioUsers};
+use crate::aws::model::{App, Domain, StudioUsers, names_a_database_user};
 use crate::aws::read::Found;
 use crate::aws::scope::Scope;
 use aws_sdk_sagemaker::types::{
@@ -55,6 +55,7 @@ fn users(settings: Option<&UserSettings>) -> StudioUsers {
     StudioUsers {
         execution_roles: settings.execution_role.iter().cloned().collect(),
         security_groups: settings.security_groups().iter().cloned().collect(),
+        unfit: BTreeSet::new(),
     }
 }
 
@@ -77,6 +78,9 @@ pub(super) async fn user_profiles(
             let Some(own) = own else { continue };
             all.execution_roles.extend(own.execution_roles.iter().cloned());
             all.security_groups.extend(own.security_groups.iter().cloned());
+            if !names_a_database_user(&name) {
+                all.unfit.insert(name.clone());
+            }
             described.insert(name, (changed, own));
         }
         sdk.profiles.put(at, domain, described);

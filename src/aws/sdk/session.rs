@@ -26,6 +26,8 @@ const SESSION_SECONDS: i32 = 3600;
 const EARLY: Duration = Duration::from_secs(600);
 /// A refusal is repeated for so long without asking again.
 const REFUSAL_KEPT: Duration = Duration::from_secs(5);
+/// A session that ended before its time is not given up more often than this.
+const REENTERED_AFTER: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The controller's own identity, as the SDK finds it (pod identity, web identity, environment).
@@ -40,6 +42,12 @@ impl Identity {
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).timeout_config(timeouts.build());
         Self(config.load().await)
     }
+
+    /// One that was found elsewhere: credentials, and how AWS is reached.
+    #[must_use]
+    pub const fn of(config: SdkConfig) -> Self {
+        Self(config)
+    }
 }
 
 /// The sessions of all accounts.
@@ -53,6 +61,7 @@ pub struct Sessions {
 /// One account, by one role and external id.
 struct Door {
     entry: Account,
+    made: Instant,
     /// One renewal at a time.
     state: tokio::sync::Mutex<Option<Known>>,
     credentials: Shared,
@@ -136,6 +145,13 @@ impl Sessions {
         }
     }
 
+    /// Gives a session up that ended before its time: the account is entered anew by the next call. Calls that were
+    /// under way with the old one do not cost the new one.
+    pub(super) fn leave(&self, account: &AccountId) {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.retain(|id, door| id != account || door.made.elapsed() < REENTERED_AFTER);
+    }
+
     /// A session for an effect. IAM has no regions: there the account is entered by whatever region it was before.
     pub(super) async fn enter_for(&self, account: &AccountId, region: Option<&Region>) -> Look<Session> {
         let known =
@@ -169,6 +185,7 @@ impl Sessions {
         }
         let door = Arc::new(Door {
             entry: entry.clone(),
+            made: Instant::now(),
             state: tokio::sync::Mutex::default(),
             credentials: Shared::default(),
             clients: Mutex::default(),
@@ -182,8 +199,13 @@ impl Sessions {
         let sts = aws_sdk_sts::Client::new(&own);
         let role = &door.entry.role_arn;
         let call = Call { account: &at.account, region: None, operation: ASSUME_ROLE, resource: role, writes: false };
-        if own.credentials_provider().is_none() {
-            return Err(call.error(code::NO_CREDENTIALS, "no credentials were found", None));
+        // asked for by itself: within a call their absence would look like a network that does not answer
+        let found = match own.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.is_ok(),
+            None => false,
+        };
+        if !found {
+            return Err(call.error(code::NO_CREDENTIALS, "the controller has no credentials of its own", None));
         }
         let answer = sts
             .assume_role()

@@ -45,11 +45,11 @@ fn studio_domain(request: &Request<'_>, seen: &Seen, studio: &Studio) -> Result<
         );
         return Err(Finding::blocked(Part::ConsumerPolicy, "DomainNotVpcOnly", message).into());
     }
-    let StudioUsers { execution_roles, security_groups } = &domain.defaults;
+    let StudioUsers { execution_roles, security_groups, unfit: _ } = &domain.defaults;
     let named: BTreeSet<String> = execution_roles.union(&profiles.execution_roles).cloned().collect();
     let security_groups = security_groups.union(&profiles.security_groups).cloned().collect();
     let (roles, (side, _)) = both(existing(request, seen, &named), network(seen, at, vpc, &domain.subnets))?;
-    Ok((side, Users { security_groups, ..roles }))
+    Ok((side, Users { security_groups, unfit: profiles.unfit.clone(), ..roles }))
 }
 
 fn named_network(request: &Request<'_>, seen: &Seen, named: &Network) -> Result<(Side, Users), Halt> {

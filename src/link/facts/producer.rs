@@ -50,5 +50,14 @@ pub(super) fn look(request: &Request<'_>, seen: &Seen) -> Result<(Side, Warehous
             }
         },
     };
-    Ok((side, Warehouse { port, security_group, master_user: cluster.master_user.clone() }))
+    let users = request.spec().access.as_ref().and_then(|access| access.database_users.as_ref());
+    if users.is_some_and(|users| users.contains(&cluster.master_user)) {
+        let message = format!(
+            "access.databaseUsers: {} is the master user of cluster {name}, whom nobody may become: leave it out",
+            cluster.master_user
+        );
+        return Err(Finding::terminal(Part::ProducerRole, "ProtectedDatabaseUser", message).into());
+    }
+    let master_user = cluster.master_user.clone();
+    Ok((side, Warehouse { port, security_group, master_user, public: cluster.public }))
 }

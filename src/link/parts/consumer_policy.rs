@@ -3,10 +3,10 @@
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::producer_role::{self, digest};
-use super::{Halt, Part, PartPlan, Step, both, gather};
+use super::{Finding, Halt, Part, PartPlan, Step, both, gather};
 use crate::aws::effect::Effect;
 use crate::aws::mark::consumer_policy;
-use crate::aws::policy::{self, Statement, trusted_aws_principals};
+use crate::aws::policy::{self, trusted_aws_principals};
 use crate::aws::read::Seen;
 use crate::aws::scope::parse_role_arn;
 use std::collections::BTreeSet;
@@ -19,9 +19,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let account = &request.consumer.account;
     let policy_name = consumer_policy(request.uid());
     let target = producer_role::arn(request, facts);
-    // a session with a source identity needs both actions on both sides (docs/aws-behaviour.md#source-identity)
-    let enter = Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity"]).on([target]);
-    let document = policy::document(&[enter]);
+    let document = policy::document(&[producer_role::enter(request).on([target])]);
     let ledger = producer_role::ours(request, seen).unwrap_or_default().map(|role| trusted_aws_principals(&role.trust));
     let ledger = ledger.unwrap_or_default();
     let mut plan = PartPlan { notes: facts.users.left_out.clone(), ..PartPlan::default() };
@@ -53,11 +51,16 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
     if request.gave_up(&request.consumer.account) || !request.spec().deletes() {
         return Ok(PartPlan::default());
     }
+    let mut findings = vec![];
     let leaving = if request.gave_up(&request.producer.account) {
         without_ledger(request, seen)?
     } else {
         match producer_role::leaving(request, seen, &BTreeSet::new()) {
             Err(Halt::Found(_)) => BTreeSet::new(),
+            Err(Halt::Refused(error)) => {
+                findings.push(Finding::refused(Part::ConsumerPolicy, &error));
+                without_ledger(request, seen)?
+            }
             other => other?,
         }
     };
@@ -65,10 +68,10 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
     let policy = consumer_policy(request.uid());
     let ours =
         leaving.iter().map(|arn| format!("policy {} {}/{policy}", request.consumer.account, name(arn))).collect();
-    Ok(PartPlan { ours, steps: removals(request, leaving), ..PartPlan::default() })
+    Ok(PartPlan { ours, findings, steps: removals(request, leaving), ..PartPlan::default() })
 }
 
-/// The ledger is in an account that was given up: what the spec and the domain name, and what status remembers.
+/// The ledger is in an account that was given up or cannot be read: what the spec and the domain name, and what status remembers.
 fn without_ledger(request: &Request<'_>, seen: &Seen) -> Result<BTreeSet<String>, Halt> {
     let at = request.consumer;
     let consumer = &request.spec().consumer;

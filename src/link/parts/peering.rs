@@ -1,4 +1,5 @@
-//! The VPC peering connection: asked for by the consumer, accepted by the producer, marked on both sides.
+//! The VPC peering connection: asked for by the consumer, accepted by the producer, marked on both sides. A link in
+//! the other direction shares it.
 
 use super::super::facts::Facts;
 use super::super::others::Others;
@@ -10,7 +11,7 @@ use crate::aws::mark::{self, peering_key};
 use crate::aws::model::{Peering, PeeringStatus, Tags};
 use crate::aws::read::Seen;
 use crate::aws::scope::{Scope, VpcRef};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
 /// The connection that routes and rules of this link rely on.
@@ -53,9 +54,13 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     if let Some(id) = request.existing_peering() {
         let found = adopted(request, facts, here, there, id)?;
         plan.used.insert(format!("peering {id}"));
-        let names_resolve = if found.accepter == facts.producer.vpc { found.accepter_dns } else { found.requester_dns };
-        if request.dns_resolution() && !names_resolve {
-            let side = if found.accepter == facts.producer.vpc { "accepter" } else { "requester" };
+        let (side, names_resolve) = producer_side(request, found);
+        let needed = request.dns_resolution().unwrap_or(facts.warehouse.public);
+        if needed && !names_resolve {
+            let side = match side {
+                PeeringSide::Accepter => "accepter",
+                PeeringSide::Requester => "requester",
+            };
             let message = format!(
                 "connection {id} was made by others and does not resolve the producer's names: run `aws ec2 \
                  modify-vpc-peering-connection-options --vpc-peering-connection-id {id} --{side}-peering-connection-options \
@@ -69,7 +74,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let want = Want::Peering(VpcPair::of(&facts.producer.vpc, &facts.consumer.vpc));
     match own(request, facts, here)? {
         None => create(request, facts, here, &want, &mut plan),
-        Some(own) => keep(request, facts, seen, own, there, &want, &mut plan)?,
+        Some(own) => keep(request, facts, seen, own, (here, there), &want, &mut plan)?,
     }
     Ok(plan)
 }
@@ -100,8 +105,8 @@ fn create(request: &Request<'_>, facts: &Facts, here: &[Peering], want: &Want, p
     let at = request.producer.clone();
     plan.steps.push(shown(Effect::AcceptVpcPeeringConnection { at: at.clone(), peering: ResourceId::Pending }));
     plan.steps.push(shown(Effect::CreateTags { at, resource: ResourceId::Pending, tags }));
-    if request.dns_resolution() {
-        plan.steps.push(shown(resolve_names(request, ResourceId::Pending, true)));
+    if request.dns_resolution() != Some(false) {
+        plan.steps.push(shown(resolve_names(request, ResourceId::Pending, PeeringSide::Accepter, true)));
     }
 }
 
@@ -110,13 +115,16 @@ fn keep(
     facts: &Facts,
     seen: &Seen,
     own: &Peering,
-    there: &[Peering],
+    (here, there): (&[Peering], &[Peering]),
     want: &Want,
     plan: &mut PartPlan,
 ) -> Result<(), Halt> {
     plan.ours.insert(want.to_string());
     let id = || ResourceId::Known(own.id.clone());
     let step = |effect| Step::new(Part::Peering, effect);
+    let accepter = own.accepter.at.clone();
+    // a link in the other direction may have asked for it
+    let there = if accepter == *request.producer { there } else { here };
     // the accepter's own view: id, requester's account and requester's VPC must be exactly the expected ones
     let request_seen =
         there.iter().find(|p| p.id == own.id && p.requester == own.requester && p.accepter == own.accepter);
@@ -125,8 +133,8 @@ fn keep(
         let pending = own.status == PeeringStatus::PendingAcceptance
             && request_seen.is_some_and(|p| p.status == PeeringStatus::PendingAcceptance);
         if pending || own.status == PeeringStatus::InitiatingRequest || request_seen.is_none() {
-            let waits = (!pending).then_some("the request to reach the producer's account");
-            let accept = Effect::AcceptVpcPeeringConnection { at: request.producer.clone(), peering: id() };
+            let waits = (!pending).then_some("the request to reach the accepter's account");
+            let accept = Effect::AcceptVpcPeeringConnection { at: accepter.clone(), peering: id() };
             plan.steps.push(step(accept).waiting_for(waits));
         } else {
             plan.findings.push(Finding::waiting(
@@ -139,20 +147,33 @@ fn keep(
     let key = peering_key(&own.requester, &own.accepter);
     if request_seen.is_none_or(|p| !request.installation.owns(&p.tags, &key)) {
         let tags = tags(request, &own.requester, &own.accepter);
-        let waits = request_seen.is_none().then_some("the request to reach the producer's account");
-        let mark = Effect::CreateTags { at: request.producer.clone(), resource: id(), tags };
+        let waits = request_seen.is_none().then_some("the request to reach the accepter's account");
+        let mark = Effect::CreateTags { at: accepter, resource: id(), tags };
         plan.steps.push(step(mark).waiting_for(waits));
     }
     let dns = facts.dns_resolution();
-    // our connections are asked for by the consumer, so the producer is the accepter
-    if request.dns_resolution() && !own.accepter_dns {
-        if active {
-            check_dns_attributes(facts, seen)?;
-        }
-        let waits = (!active).then_some("the connection to be active");
-        plan.steps.push(step(resolve_names(request, id(), true)).waiting_for(waits).making_shared(&dns));
-    } else if request.dns_resolution() {
+    let (side, names_resolve) = producer_side(request, own);
+    if request.dns_resolution() == Some(false) {
+        return Ok(());
+    }
+    if names_resolve {
         plan.ours.insert(dns.to_string());
+        return Ok(());
+    }
+    let needed = request.dns_resolution() == Some(true) || facts.warehouse.public;
+    match if active { lacking_dns_attribute(facts, seen) } else { Ok(None) } {
+        Err(Halt::Refused(error)) => plan.findings.push(Finding::refused(Part::Peering, &error)),
+        Err(halt) => return Err(halt),
+        Ok(Some(lacking)) if needed => plan.findings.push(lacking),
+        Ok(Some(_)) => {
+            let note = "public names of the producer's VPC are not resolved to private addresses, for which one of the VPCs \
+                        lacks DNS host names: the private cluster does not need it";
+            plan.notes.push(note.into());
+        }
+        Ok(None) => {
+            let waits = (!active).then_some("the connection to be active");
+            plan.steps.push(step(resolve_names(request, id(), side, true)).waiting_for(waits).making_shared(&dns));
+        }
     }
     Ok(())
 }
@@ -174,19 +195,25 @@ pub fn sweep(
     if request.retains() {
         return retain(request, seen, others);
     }
-    // one account's view and mark are enough; the consumer asked for the connection
+    // one account's view and mark are enough
     let Some(at) = request.sides().into_iter().find(|at| !request.gave_up(&at.account)) else { return Ok(plan) };
     for own in of_ours(request, seen, at)? {
         let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
         if !wants.contains(&want) {
             let waits = still_used(&own.id).then_some("its routes and rules to be gone in both accounts");
+            // a request that is still pending can be deleted by who made it only
+            let at = if request.gave_up(&own.requester.at.account) { at } else { &own.requester.at };
             let delete = Effect::DeleteVpcPeeringConnection { at: at.clone(), peering: own.id.clone() };
             plan.remove(removal(Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
             continue;
         }
-        let dns = Want::DnsResolution { of: own.accepter.clone(), to: own.requester.clone() };
-        if own.accepter_dns && own.status == PeeringStatus::Active && !wants.contains(&dns) {
-            let off = resolve_names(request, ResourceId::Known(own.id.clone()), false);
+        let (side, names_resolve) = producer_side(request, own);
+        let dns = match side {
+            PeeringSide::Accepter => Want::DnsResolution { of: own.accepter.clone(), to: own.requester.clone() },
+            PeeringSide::Requester => Want::DnsResolution { of: own.requester.clone(), to: own.accepter.clone() },
+        };
+        if names_resolve && own.status == PeeringStatus::Active && !wants.contains(&dns) {
+            let off = resolve_names(request, ResourceId::Known(own.id.clone()), side, false);
             plan.remove(removal(Part::Peering, others, &dns, off));
         }
     }
@@ -211,7 +238,10 @@ fn retain(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<PartPla
 ///
 /// Both ends must be in sight: what hangs on a far end elsewhere cannot be seen by this link.
 fn of_ours<'a>(request: &Request<'_>, seen: &'a Seen, at: &Scope) -> Result<Vec<&'a Peering>, Halt> {
-    let ends = |p: &Peering| p.requester.at == *request.consumer && p.accepter.at == *request.producer;
+    let ends = |p: &Peering| {
+        let ends = [&p.requester.at, &p.accepter.at];
+        ends.contains(&request.consumer) && ends.contains(&request.producer)
+    };
     Ok(seen.peerings(at, ())?.iter().filter(|p| p.status.is_live() && is_ours(request, p) && ends(p)).collect())
 }
 
@@ -280,7 +310,8 @@ fn adopted<'a>(
     Ok(found)
 }
 
-fn check_dns_attributes(facts: &Facts, seen: &Seen) -> Result<(), Halt> {
+/// The attribute of one of the VPCs without which the DNS option is refused, if there is one.
+fn lacking_dns_attribute(facts: &Facts, seen: &Seen) -> Result<Option<Finding>, Halt> {
     let attributes = |vpc: &VpcRef| seen.vpc_dns(&vpc.at, vpc.id.clone());
     let (p, c) = both(attributes(&facts.producer.vpc), attributes(&facts.consumer.vpc))?;
     for (vpc, dns) in [(&facts.producer.vpc, p), (&facts.consumer.vpc, c)] {
@@ -294,14 +325,23 @@ fn check_dns_attributes(facts: &Facts, seen: &Seen) -> Result<(), Halt> {
              --vpc-id {} --{missing} --region {}` in account {}, or set peering.dnsResolution to false",
             vpc.id, vpc.id, vpc.at.region, vpc.at.account
         );
-        return Err(Finding::blocked(Part::Peering, "DnsHostnamesDisabled", message).into());
+        return Ok(Some(Finding::blocked(Part::Peering, "DnsHostnamesDisabled", message)));
     }
-    Ok(())
+    Ok(None)
 }
 
-fn resolve_names(request: &Request<'_>, peering: ResourceId, resolve_remote_dns: bool) -> Effect {
+/// The producer's side of a connection, and whether its names resolve to private addresses for the other.
+fn producer_side(request: &Request<'_>, found: &Peering) -> (PeeringSide, bool) {
+    if found.accepter.at == *request.producer {
+        (PeeringSide::Accepter, found.accepter_dns)
+    } else {
+        (PeeringSide::Requester, found.requester_dns)
+    }
+}
+
+fn resolve_names(request: &Request<'_>, peering: ResourceId, side: PeeringSide, resolve_remote_dns: bool) -> Effect {
     let at = request.producer.clone();
-    Effect::ModifyVpcPeeringConnectionOptions { at, peering, side: PeeringSide::Accepter, resolve_remote_dns }
+    Effect::ModifyVpcPeeringConnectionOptions { at, peering, side, resolve_remote_dns }
 }
 
 fn tags(request: &Request<'_>, from: &VpcRef, to: &VpcRef) -> Tags {
@@ -311,6 +351,9 @@ fn tags(request: &Request<'_>, from: &VpcRef, to: &VpcRef) -> Tags {
 const fn was_turned_down(status: PeeringStatus) -> bool {
     matches!(status, PeeringStatus::Failed | PeeringStatus::Rejected)
 }
+
+/// Well within the hour for which status remembers it.
+const REST_AT_MOST: SignedDuration = SignedDuration::from_mins(30);
 
 /// Begins what status records of a connection that was turned down, so that the next is not asked for at once.
 const TURNED_DOWN: &str = "turned-down ";
@@ -332,11 +375,12 @@ pub fn turned_down(request: &Request<'_>, facts: &Facts, seen: &Seen) -> BTreeSe
         .collect()
 }
 
-/// True once an interval has passed since this connection, and any other, was first seen to be turned down.
+/// True once an interval, or half an hour, has passed since this connection, and any other, was first seen to be turned down.
 fn rested(request: &Request<'_>, id: &str) -> bool {
     let undone = request.link.status.iter().flat_map(|status| &status.undone);
     let records: Vec<_> = undone.filter(|record| record.resource.starts_with(TURNED_DOWN)).collect();
-    let past = |at: Timestamp| request.now.duration_since(at) >= request.interval;
+    let rest = request.interval.min(REST_AT_MOST);
+    let past = |at: Timestamp| request.now.duration_since(at) >= rest;
     records.iter().any(|record| record.resource == turned_down_key(id))
         && records.iter().flat_map(|record| &record.times).all(|at| past(at.0))
 }

@@ -216,15 +216,30 @@ fn put(request: &Request<'_>, role: &str, document: String) -> Effect {
 
 /// Who may take on the role.
 fn trust(request: &Request<'_>, roles: &BTreeSet<String>) -> String {
-    let enter = Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity"]).by("AWS", roles.iter().cloned());
-    let enter = if request.spec().ties_source_identity() {
+    let enter = enter(request).by("AWS", roles.iter().cloned());
+    if request.spec().ties_source_identity() {
         // A session that carries no source identity could choose one when it takes on this role, and with it whom it
         // becomes in the database: only sessions that were given theirs by SageMaker come in.
-        enter.when("Null", "aws:SourceIdentity", ["false".to_owned()])
-    } else {
-        enter
-    };
+        return policy::document(&[enter.when("Null", "aws:SourceIdentity", ["false".to_owned()])]);
+    }
     policy::document(&[enter])
+}
+
+/// What entering the role takes, on both sides. A session with a source identity needs leave to bring it
+/// (docs/aws-behaviour.md#source-identity).
+#[must_use]
+pub fn enter(request: &Request<'_>) -> Statement {
+    if request.spec().ties_source_identity() {
+        return Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity"]);
+    }
+    // Sessions of EKS Pod Identity bring their tags along. No other tags may come in: such as `RedshiftDbUser` would
+    // say whom the session is in the database (docs/aws-behaviour.md#assuming-roles).
+    let keys = ["eks-*", "kubernetes-*"].map(str::to_owned);
+    Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]).when(
+        "ForAllValues:StringLike",
+        "aws:TagKeys",
+        keys,
+    )
 }
 
 /// What the role allows (docs/aws-behaviour.md#database-credentials).

@@ -16,6 +16,7 @@ const SAGEMAKER: &str = "sagemaker.amazonaws.com";
 pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
     let mut plan = PartPlan::default();
     let Some(studio) = request.spec().consumer.studio.as_ref().filter(|_| request.spec().ties_source_identity()) else {
+        plan.notes.push("not used: whom a session may become stands in access.databaseUsers".into());
         return Ok(plan);
     };
     let (at, id) = (request.consumer, &studio.domain_id);
@@ -35,6 +36,13 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
             at.region, at.account
         );
         plan.findings.push(Finding::blocked(Part::SourceIdentity, "SourceIdentityNotSet", message));
+    }
+    if !facts.users.unfit.is_empty() {
+        let unfit = facts.users.unfit.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+        plan.notes.push(format!(
+            "no database user can be named as these {} user profiles are, who therefore get no credentials: {unfit}",
+            facts.users.unfit.len()
+        ));
     }
     let looks = facts.users.roles.iter().filter_map(|arn| {
         let name = parse_role_arn(arn)?.name;

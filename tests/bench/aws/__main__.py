@@ -11,7 +11,7 @@ import warnings
 
 # Each registers its operations.
 from . import redshift, sagemaker, sts  # noqa: F401
-from .ec2 import peering_operations, routes, security_groups, vpcs  # noqa: F401
+from .ec2 import peering_operations, prefix_lists, routes, security_groups, vpcs  # noqa: F401
 from .iam import roles  # noqa: F401
 from .server import Server
 from .warm import warm

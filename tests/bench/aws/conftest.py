@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .testing import Bench, World
+from .client import Bench
+from .testing import World
 
 
 @pytest.fixture(scope="session")

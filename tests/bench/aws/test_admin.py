@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from .testing import CONSUMER, PLATFORM, PRODUCER, World, allow, by, document, refused, tags, where
+from .client import CONSUMER, PLATFORM, PRODUCER, allow, by, document
+from .testing import World, refused, tags, where
 
 
 def test_it_ends_when_told(tmp_path):

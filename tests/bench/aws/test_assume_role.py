@@ -4,7 +4,8 @@ import datetime
 
 import pytest
 
-from .testing import CONSUMER, PLATFORM, PRODUCER, allow, by, deny, document, refused
+from .client import CONSUMER, PLATFORM, PRODUCER, allow, by, deny, document
+from .testing import refused
 
 TARGET = f"arn:aws:iam::{PRODUCER}:role/target"
 CALLER = f"arn:aws:iam::{CONSUMER}:role/caller"

@@ -7,7 +7,8 @@ import pytest
 import requests
 from botocore.exceptions import ConnectionClosedError, ConnectionError, HTTPClientError, ReadTimeoutError
 
-from .testing import CONSUMER, PRODUCER, refused
+from .client import CONSUMER, PRODUCER
+from .testing import refused
 
 
 def order(bench, kind, action="ec2:CreateTags", **options):

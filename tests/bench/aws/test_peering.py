@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from .testing import CONSUMER, PLATFORM, PRODUCER, REGION, refused, tags, where
+from .client import CONSUMER, PLATFORM, PRODUCER, REGION
+from .testing import refused, tags, where
 
 DNS = {"AllowDnsResolutionFromRemoteVpc": True}
 

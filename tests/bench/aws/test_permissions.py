@@ -2,7 +2,8 @@
 
 import pytest
 
-from .testing import CONSUMER, PRODUCER, REGION, World, allow, by, deny, document, refused, tags
+from .client import CONSUMER, PRODUCER, REGION, allow, by, deny, document
+from .testing import World, refused, tags
 
 OURS, THEIRS = f"arn:aws:ec2:{REGION}:{CONSUMER}", f"arn:aws:ec2:{REGION}:{PRODUCER}"
 

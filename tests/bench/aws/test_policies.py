@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from .testing import CONSUMER, PRODUCER, allow, by, deny, document, refused, tags
+from .client import CONSUMER, PRODUCER, allow, by, deny, document
+from .testing import refused, tags
 
 EVERYTHING = allow("*")
 

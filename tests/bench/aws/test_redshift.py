@@ -4,7 +4,8 @@ import datetime
 
 import pytest
 
-from .testing import CONSUMER, PRODUCER, refused
+from .client import CONSUMER, PRODUCER
+from .testing import refused
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from .testing import CONSUMER, PLATFORM, PRODUCER, allow, by, document, refused
+from .client import CONSUMER, PLATFORM, PRODUCER, allow, by, document
+from .testing import refused
 
 FRIEND = f"arn:aws:iam::{CONSUMER}:role/service-role/friend"
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from .testing import CONSUMER, PLATFORM, PRODUCER, refused, where
+from .client import CONSUMER, PLATFORM, PRODUCER
+from .testing import refused, where
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_broader_route_of_others(joined):
 
 
 def test_tables_have_a_quota(bench, joined):
-    bench.post("settings", routes_per_table=1)
+    bench.post("settings", routes_per_table=2)
     create(joined)
     with refused("RouteLimitExceeded"):
         create(joined, "10.99.0.0/16")

@@ -2,7 +2,9 @@
 
 import pytest
 
-from .testing import CONSUMER, allow, by, document, refused
+from ..failure import Failure
+from .client import CONSUMER, allow, by, document
+from .testing import refused
 
 ON = {"ExecutionRoleIdentityConfig": "USER_PROFILE_NAME"}
 OFF = {"ExecutionRoleIdentityConfig": "DISABLED"}
@@ -163,7 +165,7 @@ def test_the_role_must_let_sagemaker_set_the_name(bench, world, sagemaker):
     iam = bench.admin(CONSUMER, "iam")
     trust = document(by("Service", "sagemaker.amazonaws.com"))
     iam.update_assume_role_policy(RoleName=world.c.profiles["alice"].rpartition("/")[2], PolicyDocument=trust)
-    with pytest.raises(AssertionError, match="sts:SetSourceIdentity"):
+    with pytest.raises(Failure, match="sts:SetSourceIdentity"):
         notebook(bench, world)
     assert notebook(bench, world, "bob")
     sagemaker.update_domain(DomainId=world.c.domainId, DomainSettingsForUpdate=OFF)

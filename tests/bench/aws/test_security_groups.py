@@ -2,7 +2,8 @@
 
 import pytest
 
-from .testing import CONSUMER, PLATFORM, PRODUCER, refused, tags, where
+from .client import CONSUMER, PLATFORM, PRODUCER
+from .testing import refused, tags, where
 
 
 def tcp(port=5439, **source):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from .testing import CONSUMER, PRODUCER, refused, tags, where
+from .client import CONSUMER, PRODUCER
+from .testing import refused, tags, where
 
 
 def test_a_vpc_shows_all_its_blocks(build):

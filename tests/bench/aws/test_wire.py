@@ -9,7 +9,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from .testing import CONSUMER, PRODUCER, REGION, refused
+from .client import CONSUMER, PRODUCER, REGION
+from .testing import refused
 
 
 def raw(bench, credentials, service, params, target=None, connection=None):

@@ -1,20 +1,21 @@
 """The chart: `$(tests/bench/venv.sh)/bin/python -m pytest tests/bench/chart`, with the program built."""
 
-import base64
 import json
 import re
 import shutil
 import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
-from ..aws.testing import PLATFORM
-from .conftest import CHART, ROOT, eventually
-from .program import Pod
-from .values import ACCOUNTS, CONSUMER, FULL, GROUP, SERVICE_MONITORS, WRONG, account, link
+from ..accounts import account
+from ..aws.client import CONSUMER, PLATFORM, PRODUCER, allow, document
+from ..cluster import GROUP
+from ..links import link
+from ..release import CHART, Release, accounts_file
+from ..servers import ROOT, eventually
+from .values import ACCOUNTS, FULL, SERVICE_MONITORS, WRONG
 
 CRD = f"crossaccountredshiftlinks.{GROUP}"
 NAMESPACE = "redshift-link"
@@ -39,10 +40,6 @@ def render(helm):
 def environment(deployment: dict) -> dict:
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
-
-
-def accounts_file(secret: dict, key: str = "accounts.yaml") -> str:
-    return base64.b64decode(secret["data"][key]).decode()
 
 
 def leaves(values: dict, prefix: str = "") -> dict:
@@ -197,21 +194,10 @@ def may(cluster, user: str, namespace: str) -> set[tuple[str, str, str, str]]:
 def release(cluster):
     """What helm said, when all of it was ready."""
     cluster.namespace(NAMESPACE, **RESTRICTED)
-    values = {"accounts": ACCOUNTS, "interval": "5s", "lostAnswerGrace": "2s"}
-    yield cluster.helm("install", "redshift-link", CHART, "-n", NAMESPACE, "--wait", values=values)
-    cluster.helm("uninstall", "redshift-link", "-n", NAMESPACE)
+    release = Release(cluster, NAMESPACE)
+    yield release.install({"accounts": ACCOUNTS, "interval": "5s", "lostAnswerGrace": "2s"})
+    release.uninstall()
     cluster.kubectl("delete", "crd", CRD, "--timeout=20s")
-
-
-@pytest.fixture(scope="class")
-def kubeconfig(cluster, release, tmp_path_factory) -> Path:
-    """What a pod of the release may do, and nothing else."""
-    config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json").stdout)
-    token = cluster.kubectl("create", "token", "redshift-link", "-n", NAMESPACE).stdout
-    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-    file = tmp_path_factory.mktemp("token") / "kubeconfig"
-    file.write_text(json.dumps(config))
-    return file
 
 
 class TestRelease:
@@ -242,7 +228,6 @@ class TestRelease:
             ("", "namespaces", "", "watch"),
             ("", "namespaces", "kube-system", "get"),
             ("events.k8s.io", "events", "", "create"),
-            ("events.k8s.io", "events", "", "patch"),
         }
         lease = {("coordination.k8s.io", "leases", "redshift-link", verb) for verb in ("get", "update")}
         lease.add(("coordination.k8s.io", "leases", "", "create"))
@@ -260,28 +245,26 @@ class TestRelease:
             wanted = {("crossaccountredshiftlinks", verb) for verb in verbs}
             eventually(lambda: may_with_links(role) == wanted, f"{role} to be aggregated")  # noqa: B023
 
-    def test_the_program_works_with_its_token_alone(self, cluster, release, kubeconfig, aws, binary, tmp_path):
+    def test_the_program_works_with_its_token_alone(self, cluster, release, aws, tmp_path):
         """As the pod would run: with its arguments, its environment, its accounts file and its token."""
-        deployment = cluster.get("deployment", "redshift-link", "-n", NAMESPACE)
-        accounts = tmp_path / "accounts.yaml"
-        accounts.write_text(accounts_file(cluster.get("secret", "redshift-link-accounts", "-n", NAMESPACE)))
-        pod = Pod(binary, deployment, accounts, kubeconfig)
+        installed = Release(cluster, NAMESPACE)
+        pod = installed.pod(tmp_path)
         world = aws.post("world")
         aws.post("settings", peering_provisioning_seconds=0)
+        aws.admin(PRODUCER, "iam").create_policy(PolicyName="boundary", PolicyDocument=document(allow("*")))
         pod.identify(aws, world)
         cluster.namespace("ml", team="ml")
-        lease = lambda: cluster.get("lease", "redshift-link", "-n", NAMESPACE)["spec"].get("holderIdentity")
 
         log = tmp_path / "log"
         with pod.running(log):
             eventually(lambda: pod.probe("livenessProbe") and pod.probe("readinessProbe"), "the probes")
-            eventually(lambda: "redshift_link_leader 1" in (pod.get("/metrics") or ""), "leadership")
-            assert lease() == "pod"
-            cluster.create(link(world["pairs"][0]["consumer"]["domainId"]), "-n", "ml")
+            eventually(pod.leads, "leadership")
+            assert installed.lease_holder() == "pod"
+            cluster.create(link(domain=world["pairs"][0]["consumer"]["domainId"]), "-n", "ml")
             cluster.kubectl("wait", "rslink/warehouse", "-n", "ml", "--for=condition=Ready", "--timeout=40s")
             eventually(lambda: cluster.get("events.events.k8s.io", "-n", "ml")["items"], "an event")
             cluster.kubectl("delete", "rslink/warehouse", "-n", "ml", "--timeout=40s")
-        assert not lease(), "given back"
+        assert not installed.lease_holder(), "given back"
         assert all(json.loads(line) for line in log.read_text().splitlines()), "JSON lines"
         assert "forbidden" not in log.read_text().lower(), log.read_text()
 

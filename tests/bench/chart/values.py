@@ -1,29 +1,7 @@
 """Values to try the chart with."""
 
-GROUP = "redshiftlink.dev"
-PRODUCER, CONSUMER = "111122223333", "444455556666"
-
-
-def link(domain: str = "d-abcdefghijkl") -> dict:
-    """A link from the standard world of the local AWS."""
-    cluster = {"identifier": "warehouse", "database": "analytics"}
-    return {
-        "apiVersion": f"{GROUP}/v1alpha1",
-        "kind": "CrossAccountRedshiftLink",
-        "metadata": {"name": "warehouse"},
-        "spec": {
-            "producer": {"accountId": PRODUCER, "region": "eu-west-1", "cluster": cluster},
-            "consumer": {"accountId": CONSUMER, "studio": {"domainId": domain}},
-        },
-    }
-
-
-def account(**changes) -> dict:
-    """An entry of the accounts file, complete and good but for the changes; None takes a field away."""
-    role = f"arn:aws:iam::{changes.get('id', PRODUCER)}:role/redshift-link"
-    entry = {"id": PRODUCER, "roleArn": role, "externalId": "producer-external-id", **changes}
-    return {name: value for name, value in entry.items() if value is not None}
-
+from ..accounts import account
+from ..aws.client import CONSUMER, PRODUCER
 
 ACCOUNTS = [
     account(

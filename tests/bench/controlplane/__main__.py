@@ -5,9 +5,10 @@ import json
 import sys
 from pathlib import Path
 
+from ..failure import Failure
 from . import build, supervisor
 from .cluster import EXTRAS
-from .console import Failure, say
+from .console import say
 from .pki import Pki
 
 

@@ -4,11 +4,15 @@ import os
 from pathlib import Path
 
 
-def cache_dir() -> Path:
-    """The folder, outside the checkout, that holds what is built."""
+def cache() -> Path:
+    """The folder, outside the checkout, that holds what is built or left running."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = os.environ.get("REDSHIFT_LINK_CACHE") or Path(base) / "redshift-link"
-    return Path(root).absolute() / "controlplane"
+    return Path(os.environ.get("REDSHIFT_LINK_CACHE") or Path(base) / "redshift-link").absolute()
+
+
+def cache_dir() -> Path:
+    """The part of it that is the control plane's."""
+    return cache() / "controlplane"
 
 
 def bin_dir() -> Path:

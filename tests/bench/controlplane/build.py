@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..failure import Failure, tail
 from . import assets
-from .console import Failure, say, tail
+from .console import say
 from .process import spawn
 
 MODULES = Path(__file__).parent / "modules"

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..failure import Failure, tail
 from . import assets, flags
-from .console import Failure, tail
 from .pki import Pki
 from .process import Program
 

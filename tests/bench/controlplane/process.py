@@ -13,13 +13,19 @@ _PR_SET_PDEATHSIG = 1
 def spawn(command: list[str], **options) -> subprocess.Popen:
     """subprocess.Popen, with a child that the kernel kills when we end."""
     parent = os.getpid()
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=lambda: die_with(parent), **options)
 
-    def die_with_parent() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the kernel was told
-            os._exit(1)
 
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, **options)
+def die_with(parent: int) -> None:
+    """Has the kernel kill this process when its parent ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
+
+
+def outlive_parent() -> None:
+    """Takes that back."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, 0)
 
 
 class Program:

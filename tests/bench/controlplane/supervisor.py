@@ -1,15 +1,10 @@
 """The process that owns a control plane: while it lives all of it lives, and nothing outlives it.
 
-It holds a lock on a file in the folder. The kernel names the holder of a lock, so that finding the process
-of a folder trusts no pid that was written down and may be somebody else's by now.
+It holds a lock on a file in the folder, by which `stop` finds it.
 """
 
-import fcntl
 import json
 import os
-import select
-import signal
-import struct
 import subprocess
 import sys
 import time
@@ -17,26 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .. import lock
+from ..failure import Failure
+from ..stop import Stop, stop_listening, stoppable
 from . import build
 from .cluster import Cluster, clear
-from .console import Failure
 
-STOP_SECONDS = 20
-
-_STDIN = 0
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOCK = "controlplane.lock"
-_FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid
 _STATE = "state.json"
-
-
-class Stop(Exception):
-    """Whoever started us wants us to end, or is gone."""
 
 
 def run(folder: Path, extras: list[str], detached: bool = False) -> None:
     """Runs a control plane until a signal, or the end of stdin unless detached."""
-    with _stoppable(watch_stdin=not detached):
+    with suppress(Stop), stoppable(watch_stdin=not detached):
         build.build([*build.DEFAULT, *extras])
         with _locked(folder):
             cluster = Cluster(folder, extras)
@@ -49,7 +37,7 @@ def run(folder: Path, extras: list[str], detached: bool = False) -> None:
                     cluster.check()
                     time.sleep(0.5)
             finally:
-                _stop_listening()
+                stop_listening()
                 cluster.stop()
 
 
@@ -72,51 +60,16 @@ def start(folder: Path, extras: list[str]) -> None:
 
 def stop(folder: Path) -> None:
     """Ends the control plane of this folder, and returns when nothing but its logs is left."""
-    while (pid := _holder(folder)) is not None:
-        with suppress(ProcessLookupError), _process(pid) as process:
-            if _holder(folder) == pid:  # else the descriptor may be of another process
-                _end(process)
+    lock.end_holder(folder / _LOCK)
     if (folder / _LOCK).exists():
         clear(folder, keep_logs=True)  # what a killed one could not remove itself
 
 
 def state(folder: Path) -> dict:
     """What `start` printed; fails unless it is running and ready."""
-    if _holder(folder) is None or not (folder / _STATE).exists():
+    if lock.holder(folder / _LOCK) is None or not (folder / _STATE).exists():
         raise Failure(f"no control plane is ready in {folder}")
     return json.loads((folder / _STATE).read_text())
-
-
-@contextmanager
-def _stoppable(watch_stdin: bool) -> Iterator[None]:
-    """Ends its block by raising Stop in it, once, whatever it is doing then."""
-
-    def stop_now(*_) -> None:
-        _stop_listening()
-        raise Stop
-
-    def stop_at_end_of_stdin(*_) -> None:
-        if select.select([_STDIN], [], [], 0)[0] and not os.read(_STDIN, 4096):
-            stop_now()
-
-    for number in _SIGNALS:
-        signal.signal(number, stop_now)
-    try:
-        if watch_stdin:
-            # A timer, not a thread: a process with threads cannot fork safely.
-            signal.signal(signal.SIGALRM, stop_at_end_of_stdin)
-            signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
-        with suppress(Stop):
-            yield
-    finally:
-        _stop_listening()
-
-
-def _stop_listening() -> None:
-    """Lets the clean-up end in peace."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    for number in (*_SIGNALS, signal.SIGALRM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _announce(cluster: Cluster) -> None:
@@ -143,38 +96,5 @@ def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / _LOCK).exists():
         raise Failure(f"{folder} holds other files, and a start could remove some of them")
-    with (folder / _LOCK).open("w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Failure(f"a control plane is running in {folder}: stop it first") from None
+    with lock.hold(folder / _LOCK, f"a control plane is running in {folder}: stop it first"):
         yield
-
-
-def _holder(folder: Path) -> int | None:
-    """The process that holds the lock of this folder."""
-    question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    try:
-        with (folder / _LOCK).open("r+") as file:
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
-    except FileNotFoundError:
-        return None
-    kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
-    return None if kind == fcntl.F_UNLCK else pid
-
-
-@contextmanager
-def _process(pid: int) -> Iterator[int]:
-    """A descriptor of a process, which stays with that process when the pid is reused."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _end(process: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        signal.pidfd_send_signal(process, number)
-        if select.select([process], [], [], STOP_SECONDS)[0]:
-            return

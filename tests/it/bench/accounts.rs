@@ -10,17 +10,26 @@ use std::path::{Path, PathBuf};
 /// Writes an accounts file for a world as the bench gave it; all namespaces named `ml...` may use all of it.
 pub fn write_file(path: &Path, world: &Value, change: impl FnOnce(&mut Value)) {
     let (producer, consumer) = (&world["producer"]["account"], &world["consumer"]["account"]);
-    let role = |account: &Value| format!("arn:aws:iam::{}:role/redshift-link", account.as_str().expect("an account"));
-    let studio_roles =
-        format!("arn:aws:iam::{}:role/service-role/AmazonSageMaker-*", consumer.as_str().expect("an account"));
+    let partition = partition(world);
+    let arn = |account: &Value, role: &str| {
+        format!("arn:{partition}:iam::{}:role/{role}", account.as_str().expect("an account"))
+    };
+    let role = |account: &Value| arn(account, "redshift-link");
+    let studio_roles = arn(consumer, "service-role/AmazonSageMaker-*");
+    let app = arn(consumer, "app");
     let mut file = json!({"accounts": [
         {"id": producer, "roleArn": role(producer), "externalId": "producer-external-id", "protectedDatabaseUsers": ["etl"],
          "allow": [{"namespaces": ["*"], "as": "producer", "clusters": ["*"], "databaseGroups": ["readers"], "databaseUsers": ["app"]}]},
         {"id": consumer, "roleArn": role(consumer), "externalId": "consumer-external-id", "executionRoles": [studio_roles],
-         "allow": [{"namespaces": ["*"], "as": "consumer", "domains": ["*"], "vpcs": ["*"]}]},
+         "allow": [{"namespaces": ["*"], "as": "consumer", "domains": ["*"], "vpcs": ["*"], "roles": [app]}]},
     ]});
     change(&mut file);
     std::fs::write(path, file.to_string()).expect("a folder for tests");
+}
+
+/// The partition that a world is in.
+pub fn partition(world: &Value) -> &str {
+    world["platform"]["roleArn"].as_str().and_then(|arn| arn.split(':').nth(1)).expect("an ARN")
 }
 
 /// What `redshift-link iam` prints for an accounts file.
@@ -33,12 +42,17 @@ pub fn printed_policies(plane: &ControlPlane, aws: &LocalAws, world: &Value, fil
 
 /// Makes the roles, or gives them new policies.
 pub async fn make_roles(aws: &LocalAws, world: &Value, printed: &Value) {
-    let platform = aws_sdk_iam::Client::new(&aws.config(&world["platform"]["admin"], "eu-west-1").await);
+    let administrator = async |side: &str| {
+        let region = world[side]["region"].as_str().expect("a region");
+        aws_sdk_iam::Client::new(&aws.config(&world[side]["admin"], region).await)
+    };
+    let platform = administrator("platform").await;
     let name = world["platform"]["roleName"].as_str().expect("a name");
     let own = printed["controller"]["permissionsPolicy"].to_string();
     platform.put_role_policy().role_name(name).policy_name("own").policy_document(own).send().await.expect("put");
-    for (account, policies) in printed["accounts"].as_object().expect("accounts") {
-        let iam = aws_sdk_iam::Client::new(&aws.config(&aws.admin(account), "eu-west-1").await);
+    for side in ["producer", "consumer"] {
+        let iam = administrator(side).await;
+        let policies = &printed["accounts"][world[side]["account"].as_str().expect("an account")];
         let name = policies["role"]["name"].as_str().expect("a name");
         let (trust, permissions) = (policies["trustPolicy"].to_string(), policies["permissionsPolicy"].to_string());
         if iam.get_role().role_name(name).send().await.is_err() {

@@ -10,30 +10,31 @@ use std::sync::OnceLock;
 pub struct ControlPlane {
     pub kubeconfig: PathBuf,
     pub bin: PathBuf,
-    pub dir: PathBuf,
     _server: Server,
 }
 
 impl ControlPlane {
-    /// The one control plane of this run of the tests.
+    /// The control plane of tests that start no controller.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let plane = Self::start();
-            plane
-                .apply(&redshift_link::api::crds().into_iter().map(|file| file.yaml).collect::<Vec<_>>().join("---\n"));
-            plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
-            plane
-        })
+        SHARED.get_or_init(|| Self::start("shared"))
     }
 
-    fn start() -> Self {
-        let dir = std::env::temp_dir().join(format!("redshift-link-plane-{}", std::process::id()));
+    /// A control plane with our definitions. Others have other names.
+    pub fn start(name: &str) -> Self {
+        let plane = Self::start_empty(name);
+        plane.apply(&redshift_link::api::crds().into_iter().map(|file| file.yaml).collect::<Vec<_>>().join("---\n"));
+        plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+        plane
+    }
+
+    fn start_empty(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("redshift-link-plane-{}-{name}", std::process::id()));
         let mut command = Command::new("python3");
         command.args(["-m", "bench.controlplane", "run", "--dir"]).arg(&dir);
         let (server, ready) = Server::start(command);
         let path = |name: &str| PathBuf::from(ready[name].as_str().unwrap_or_else(|| panic!("{name} in {ready}")));
-        Self { kubeconfig: path("kubeconfig"), bin: path("bin"), dir, _server: server }
+        Self { kubeconfig: path("kubeconfig"), bin: path("bin"), _server: server }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -3,7 +3,7 @@
 use super::{Server, python};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::process::Command;
 
 pub struct LocalAws {
@@ -55,10 +55,5 @@ impl LocalAws {
             Credentials::new(text("accessKeyId"), text("secretAccessKey"), Some(text("sessionToken")), None, "bench");
         let loader = aws_config::defaults(BehaviorVersion::latest()).endpoint_url(&self.url);
         loader.region(Region::new(region.to_owned())).credentials_provider(credentials).load().await
-    }
-
-    /// Credentials of an account's administrator.
-    pub fn admin(&self, account: &str) -> Value {
-        self.post("credentials", json!({"account": account, "admin": true}))
     }
 }

@@ -34,16 +34,8 @@ pub struct Program {
 
 impl Program {
     /// Starts `redshift-link run`. The same identity takes its own lease up again at once, as a restarted container does.
-    pub fn start(mut command: Command, interval: &str, grace: &str) -> Self {
-        command.args([
-            "run",
-            "--admin-address",
-            "127.0.0.1:0",
-            "--lease-namespace",
-            "default",
-            "--identity",
-            "bench-0",
-        ]);
+    pub fn start(mut command: Command, identity: &str, interval: &str, grace: &str) -> Self {
+        command.args(["run", "--admin-address", "127.0.0.1:0", "--lease-namespace", "default", "--identity", identity]);
         command.args(["--interval", interval, "--lost-answer-grace", grace]);
         Self { child: command.stdin(Stdio::null()).spawn().expect("the program starts") }
     }
@@ -66,11 +58,6 @@ impl Program {
             std::thread::sleep(Duration::from_millis(50));
         }
         false
-    }
-
-    /// True while the process runs.
-    pub fn runs(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
     }
 }
 

@@ -1,26 +1,30 @@
 //! Everything that a test with the built program needs, one test at a time.
 
-use super::accounts::{file_for, make_roles, printed_policies, write_file};
+use super::accounts::{file_for, make_roles, partition, printed_policies, write_file};
 use super::control_plane::ControlPlane;
 use super::local_aws::LocalAws;
-use super::program::{Program, command};
+use super::program::{Program, command, run};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Tests with the built program run one after the other: each has the API server for itself.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// So many tests with the built program run side by side; most of their time they wait.
+const STAGES: usize = 3;
+static TURNS: Semaphore = Semaphore::const_new(STAGES);
+/// Control planes that no test uses now: each test has one for itself, since a controller serves all namespaces.
+static PLANES: Mutex<Vec<ControlPlane>> = Mutex::new(vec![]);
 
 pub struct Stage {
-    pub plane: &'static ControlPlane,
+    plane: Option<ControlPlane>,
     pub aws: LocalAws,
     pub world: Value,
     pub namespace: String,
     pub accounts: PathBuf,
     controller: Value,
-    _turn: MutexGuard<'static, ()>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl Stage {
@@ -31,30 +35,54 @@ impl Stage {
 
     /// A stage with a world of other options.
     pub async fn set_with(test: &str, world: Value) -> Self {
-        let turn = TURN.lock().await;
-        let plane = ControlPlane::shared();
+        let turn = TURNS.acquire().await.expect("never closed");
+        let idle = PLANES.lock().unwrap().pop();
+        let plane = idle.unwrap_or_else(|| ControlPlane::start(test));
         let aws = LocalAws::start();
         let world = aws.post("world", world);
         let accounts = file_for(test);
         write_file(&accounts, &world, |_| {});
-        let printed = printed_policies(plane, &aws, &world, &accounts);
+        let printed = printed_policies(&plane, &aws, &world, &accounts);
         make_roles(&aws, &world, &printed).await;
         let (account, role) = (&world["platform"]["account"], &world["platform"]["roleName"]);
-        let controller = aws.post("credentials", json!({"account": account, "role": role}));
+        let controller =
+            aws.post("credentials", json!({"account": account, "role": role, "partition": partition(&world)}));
         let namespace = format!("ml-{test}");
         plane.namespace(&namespace);
         plane.kubectl(&["delete", "lease", "redshift-link", "-n", "default", "--ignore-not-found"]);
-        Self { plane, aws, world, namespace, accounts, controller, _turn: turn }
+        Self { plane: Some(plane), aws, world, namespace, accounts, controller, _turn: turn }
+    }
+
+    /// The control plane.
+    pub fn plane(&self) -> &ControlPlane {
+        self.plane.as_ref().expect("given back only in the end")
     }
 
     /// The program's command line in this stage.
     pub fn command(&self) -> Command {
-        command(self.plane, &self.aws, &self.controller, &self.accounts)
+        command(self.plane(), &self.aws, &self.controller, &self.accounts)
     }
 
     /// Starts the controller.
     pub fn program(&self) -> Program {
-        Program::start(self.command(), "5s", "2s")
+        self.program_named("bench-0")
+    }
+
+    /// Starts the controller under a name of its own in the leader's lease.
+    pub fn program_named(&self, identity: &str) -> Program {
+        Program::start(self.command(), identity, "5s", "2s")
+    }
+
+    /// Runs a command of the program to its end: its exit code, and what it printed.
+    pub fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let output = run(self.command(), arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap_or(-1), text)
+    }
+
+    /// Writes the accounts file anew, with a change; the program takes it within some seconds.
+    pub fn set_accounts(&self, change: impl FnOnce(&mut Value)) {
+        write_file(&self.accounts, &self.world, change);
     }
 
     pub fn pair(&self, index: usize) -> &Value {
@@ -81,15 +109,15 @@ impl Stage {
     }
 
     pub fn apply(&self, manifest: &Value) {
-        self.plane.apply(&manifest.to_string());
+        self.plane().apply(&manifest.to_string());
     }
 
     pub fn link(&self, name: &str) -> Option<Value> {
-        self.plane.get("crossaccountredshiftlink", &self.namespace, name)
+        self.plane().get("crossaccountredshiftlink", &self.namespace, name)
     }
 
     pub fn delete(&self, name: &str) {
-        self.plane.kubectl(&[
+        self.plane().kubectl(&[
             "delete",
             "crossaccountredshiftlink",
             name,
@@ -113,7 +141,7 @@ impl Stage {
     pub async fn until(&self, what: &str, done: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(40);
         while !done() {
-            let all = || self.plane.kubectl(&["get", "crossaccountredshiftlinks", "-A", "-o", "yaml"]);
+            let all = || self.plane().kubectl(&["get", "crossaccountredshiftlinks", "-A", "-o", "yaml"]);
             assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", all());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -133,23 +161,19 @@ impl Stage {
 
     /// IAM as the administrator of a side sees it.
     pub async fn iam(&self, side: &str) -> aws_sdk_iam::Client {
-        aws_sdk_iam::Client::new(&self.aws.config(&self.world[side]["admin"], "eu-west-1").await)
+        let region = self.world[side]["region"].as_str().expect("a region");
+        aws_sdk_iam::Client::new(&self.aws.config(&self.world[side]["admin"], region).await)
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        let Some(plane) = self.plane.take() else { return };
         // whatever a failed test leaves must not hold up the next
-        let links = self.plane.kubectl(&["get", "crossaccountredshiftlinks", "-A", "-o", "json"]);
-        let links: Value = serde_json::from_str(&links).unwrap_or_default();
-        for link in links["items"].as_array().into_iter().flatten() {
-            let (name, namespace) = (&link["metadata"]["name"], &link["metadata"]["namespace"]);
-            let (name, namespace) = (name.as_str().unwrap_or_default(), namespace.as_str().unwrap_or_default());
-            let patch = r#"{"metadata":{"finalizers":null}}"#;
-            let arguments = ["crossaccountredshiftlink", name, "-n", namespace];
-            let _ = self.plane.try_kubectl(&[&["patch"], &arguments[..], &["--type=merge", "-p", patch]].concat(), "");
-            let _ = self.plane.try_kubectl(&[&["delete"], &arguments[..], &["--ignore-not-found"]].concat(), "");
+        if std::thread::panicking() {
+            return;
         }
+        PLANES.lock().unwrap().push(plane);
     }
 }
 

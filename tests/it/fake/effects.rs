@@ -1,20 +1,21 @@
 //! The writing half of the port, refusing what AWS refuses.
 
 use super::faults::{Fault, Write};
+use super::roles::{check_boundary, check_trust, the_role};
 use super::{Fake, PROVISIONING, Peering, Role, Rule, State, refused};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use redshift_link::aws::effect::{Done, Effect, Execute, PeeringSide, ResourceId};
 use redshift_link::aws::error::{AwsError, Look, code};
 use redshift_link::aws::model::{Destination, Direction, PeeringStatus, Permit, Route, RulePeer, Tags, Target};
-use redshift_link::aws::policy::{meaning, trusted_aws_principals};
-use redshift_link::aws::scope::{AccountId, Scope, VpcRef, parse_role_arn};
+use redshift_link::aws::scope::{Scope, VpcRef};
+use redshift_link::link::want::VpcPair;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Code and message.
-type No = (&'static str, String);
+pub(super) type No = (&'static str, String);
 
 /// Not an error: nothing was made, the connection with this id is given back.
 const EXISTING: &str = "existing";
@@ -94,6 +95,7 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
             if state.role_named(account, role).is_some() {
                 return Err(("EntityAlreadyExists", format!("Role with name {role} already exists.")));
             }
+            check_boundary(state, boundary.as_ref())?;
             check_trust(state, trust)?;
             let id = state.next_id("AROA").replace('-', "").to_uppercase();
             let made = Role {
@@ -108,10 +110,13 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
             state.roles.insert((account.clone(), role.clone()), made);
         }
         Effect::UpdateAssumeRolePolicy { account, role, trust } => {
+            the_role(state, account, role)?;
             check_trust(state, trust)?;
             the_role(state, account, role)?.trust.clone_from(trust);
         }
         Effect::PutRolePermissionsBoundary { account, role, boundary } => {
+            the_role(state, account, role)?;
+            check_boundary(state, Some(boundary))?;
             the_role(state, account, role)?.boundary = Some(boundary.clone());
         }
         Effect::PutRolePolicy { account, role, policy, document } => {
@@ -142,11 +147,14 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
         Effect::ModifyVpcPeeringConnectionOptions { at, peering, side, resolve_remote_dns } => {
             let id = known(peering);
             let found = visible(state, at, id)?.clone();
-            let own = if *side == PeeringSide::Accepter { &found.accepter.at } else { &found.requester.at };
-            assert_eq!(own, at, "each account sets its own side");
             if found.status() != PeeringStatus::Active {
                 let message =
                     format!("Peering {id} is not active. Peering options can be added only to active peerings.");
+                return Err(("OperationNotPermitted", message));
+            }
+            let own = if *side == PeeringSide::Accepter { &found.accepter.at } else { &found.requester.at };
+            if own != at {
+                let message = format!("User ({}) cannot modify the options of the other side of {id}", at.account);
                 return Err(("OperationNotPermitted", message));
             }
             let dns = |vpc: &VpcRef| state.vpc_dns.get(&(vpc.at.clone(), vpc.id.clone())).copied();
@@ -161,6 +169,12 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
         }
         Effect::DeleteVpcPeeringConnection { at, peering } => {
             let found = visible(state, at, peering)?;
+            if found.status() == PeeringStatus::PendingAcceptance && found.requester.at.account != at.account {
+                return Err((
+                    "OperationNotPermitted",
+                    format!("User ({}) cannot delete peering {peering}", at.account),
+                ));
+            }
             if !found.status().is_live() {
                 return Err(("InvalidStateTransition", format!("Invalid state transition for {peering}")));
             }
@@ -169,41 +183,46 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
         Effect::CreateTags { at, resource, tags } => tags_of(state, at, known(resource))?.extend(tags.clone()),
         Effect::DeleteTags { at, resource, keys } => tags_of(state, at, resource)?.retain(|key, _| !keys.contains(key)),
         Effect::CreateRoute { at, table, cidr, peering } => {
-            let target = route_target(state, at, table, *cidr, known(peering))?;
             let most = state.routes_per_table;
-            let routes = the_routes(state, at, table)?;
+            let routes = the_routes(state, at, table)?.clone();
+            refuse_own_block(state, at, table, *cidr)?;
             if routes.iter().any(|route| route.destination == Destination::Cidr(*cidr)) {
                 return Err(("RouteAlreadyExists", format!("The route identified by {cidr} already exists.")));
             }
             if routes.len() >= most {
                 return Err(("RouteLimitExceeded", "The maximum number of routes has been reached.".into()));
             }
-            routes.push(Route { destination: Destination::Cidr(*cidr), target, blackhole: false });
+            let target = route_target(state, at, table, known(peering))?;
+            let route = Route { destination: Destination::Cidr(*cidr), target, blackhole: false };
+            the_routes(state, at, table)?.push(route);
         }
         Effect::ReplaceRoute { at, table, cidr, peering } => {
-            let target = route_target(state, at, table, *cidr, known(peering))?;
-            let found = the_routes(state, at, table)?.iter_mut().find(|r| r.destination == Destination::Cidr(*cidr));
-            found.ok_or_else(|| ("InvalidParameterValue", format!("There is no route defined for '{cidr}'")))?.target =
-                target;
+            let here = |r: &Route| r.destination == Destination::Cidr(*cidr) && r.target != Target::Local;
+            if !the_routes(state, at, table)?.iter().any(here) {
+                return Err(("InvalidParameterValue", format!("There is no route defined for '{cidr}'")));
+            }
+            let target = route_target(state, at, table, known(peering))?;
+            the_routes(state, at, table)?.iter_mut().filter(|r| here(r)).for_each(|r| r.target = target.clone());
         }
         Effect::DeleteRoute { at, table, cidr } => {
-            let routes = the_routes(state, at, table)?;
-            let before = routes.len();
-            routes.retain(|route| route.destination != Destination::Cidr(*cidr));
-            if routes.len() == before {
-                return Err(("InvalidRoute.NotFound", format!("no route with destination-cidr-block {cidr}")));
+            let missing = || ("InvalidRoute.NotFound", format!("no route with destination-cidr-block {cidr}"));
+            // a table that is not there has no routes
+            let routes = the_routes(state, at, table).map_err(|_| missing())?;
+            let number = routes.iter().position(|route| route.destination == Destination::Cidr(*cidr));
+            let number = number.ok_or_else(missing)?;
+            if routes[number].target == Target::Local {
+                return Err(("InvalidParameterValue", format!("cannot remove local route {cidr} in {table}")));
             }
+            routes.remove(number);
         }
         Effect::AuthorizeSecurityGroupIngress { at, group, permit, tags }
         | Effect::AuthorizeSecurityGroupEgress { at, group, permit, tags } => {
             authorize(state, at, group, permit, tags)?
         }
-        Effect::RevokeSecurityGroupIngress { at, rule, .. } | Effect::RevokeSecurityGroupEgress { at, rule, .. } => {
-            let gone = state.rules.remove(&(at.clone(), rule.clone()));
-            gone.ok_or_else(|| {
-                ("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule}' does not exist"))
-            })?;
+        Effect::RevokeSecurityGroupIngress { at, group, rule, .. } => {
+            revoke(state, at, group, rule, Direction::Ingress)?
         }
+        Effect::RevokeSecurityGroupEgress { at, group, rule, .. } => revoke(state, at, group, rule, Direction::Egress)?,
     }
     Ok(Done::Executed)
 }
@@ -215,44 +234,16 @@ fn known(id: &ResourceId) -> &str {
     }
 }
 
-fn the_role<'a>(state: &'a mut State, account: &AccountId, name: &str) -> Result<&'a mut Role, No> {
-    let missing = || ("NoSuchEntity", format!("The role with name {name} cannot be found."));
-    state.roles.get_mut(&(account.clone(), name.to_owned())).ok_or_else(missing)
-}
-
-impl State {
-    /// Deletes a role as anybody might: where it was trusted, its id takes the place of its ARN.
-    pub fn delete_role(&mut self, account: &AccountId, name: &str) {
-        let gone = self.roles.remove(&(account.clone(), name.to_owned())).expect("there");
-        let arn = format!("\"arn:aws:iam::{account}:role{}{name}\"", gone.path);
-        for role in self.roles.values_mut() {
-            role.trust = role.trust.replace(&arn, &format!("\"{}\"", gone.id));
-        }
-    }
-}
-
-fn check_trust(state: &State, trust: &str) -> Result<(), No> {
-    if meaning(trust).is_none() {
-        return Err(("MalformedPolicyDocument", "This policy contains invalid Json".into()));
-    }
-    for principal in trusted_aws_principals(trust) {
-        let there = parse_role_arn(&principal).is_some_and(|arn| {
-            let role = state.roles.get(&(AccountId(arn.account.into()), arn.name.into()));
-            role.is_some_and(|role| role.path == arn.path)
-        });
-        if !there {
-            return Err(("MalformedPolicyDocument", format!("Invalid principal in policy: \"AWS\":\"{principal}\"")));
-        }
-    }
-    if trust.len() > state.trust_quota {
-        return Err(("LimitExceeded", format!("Cannot exceed quota for ACLSizePerRole: {}", state.trust_quota)));
-    }
-    Ok(())
-}
-
 fn request_peering(state: &mut State, from: &VpcRef, to: &VpcRef, tags: &Tags) -> Result<Done, No> {
     if !state.vpcs.contains_key(&(from.at.clone(), from.id.clone())) {
         return Err(("InvalidVpcID.NotFound", format!("The vpc ID '{}' does not exist", from.id)));
+    }
+    if from == to {
+        return Err(("InvalidParameterValue", "The requester VPC and the accepter VPC must be different.".into()));
+    }
+    // another account is not looked into
+    if from.at.account == to.at.account && !state.vpcs.contains_key(&(to.at.clone(), to.id.clone())) {
+        return Err(("InvalidVpcID.NotFound", format!("The vpc ID '{}' does not exist", to.id)));
     }
     let same = |p: &Peering| p.requester == *from && p.accepter == *to && p.status().is_live();
     if let Some((id, _)) = state.peerings.iter().find(|(_, p)| same(p)) {
@@ -284,10 +275,11 @@ fn accept(state: &mut State, at: &Scope, id: &str) -> Result<(), No> {
     if found.status() != PeeringStatus::PendingAcceptance {
         return Err(("InvalidStateTransition", format!("Invalid state transition for {id}")));
     }
-    let reversed = |p: &Peering| {
-        p.requester == found.accepter && p.accepter == found.requester && p.status() == PeeringStatus::Active
+    let joined = |p: &Peering| {
+        let same = VpcPair::of(&p.requester, &p.accepter) == VpcPair::of(&found.requester, &found.accepter);
+        same && matches!(p.status(), PeeringStatus::Provisioning | PeeringStatus::Active)
     };
-    if state.peerings.values().any(reversed) {
+    if state.peerings.values().any(joined) {
         let message = format!("The vpc peering connection identified by {id} already exists");
         return Err(("VpcPeeringConnectionAlreadyExists", message));
     }
@@ -318,22 +310,50 @@ fn the_routes<'a>(state: &'a mut State, at: &Scope, table: &str) -> Result<&'a m
     state.tables.get_mut(&(at.clone(), table.to_owned())).map(|t| &mut t.routes).ok_or_else(missing)
 }
 
-fn route_target(state: &mut State, at: &Scope, table: &str, cidr: Ipv4Net, id: &str) -> Result<Target, No> {
+fn vpc_of_table(state: &State, at: &Scope, table: &str) -> VpcRef {
     let vpc = state.tables.get(&(at.clone(), table.to_owned())).map(|t| t.vpc.clone()).unwrap_or_default();
-    if !visible(state, at, id)?.status().is_live() {
+    VpcRef { at: at.clone(), id: vpc }
+}
+
+/// The connection as the target of a route: a live one that ends in the table's VPC.
+fn route_target(state: &mut State, at: &Scope, table: &str, id: &str) -> Result<Target, No> {
+    let (here, found) = (vpc_of_table(state, at, table), visible(state, at, id)?);
+    if !found.status().is_live() {
         return Err((
             "InvalidVpcPeeringConnectionID.NotFound",
             format!("The vpcPeeringConnection ID '{id}' does not exist"),
         ));
     }
-    let own = state.vpcs.get(&(at.clone(), vpc)).map(|v| v.cidrs.clone()).unwrap_or_default();
+    if ![&found.requester, &found.accepter].contains(&&here) {
+        return Err(("InvalidParameterValue", format!("{table} and peering {id} belong to different networks")));
+    }
+    Ok(Target::Peering(id.to_owned()))
+}
+
+fn refuse_own_block(state: &State, at: &Scope, table: &str, cidr: Ipv4Net) -> Result<(), No> {
+    let VpcRef { id, .. } = vpc_of_table(state, at, table);
+    let own = state.vpcs.get(&(at.clone(), id)).map(|v| v.cidrs.clone()).unwrap_or_default();
     if own.iter().any(|own| own.contains(&cidr)) {
         let message = format!(
             "The destination CIDR block {cidr} is equal to or more specific than one of this VPC's CIDR blocks."
         );
         return Err(("InvalidParameterValue", message));
     }
-    Ok(Target::Peering(id.to_owned()))
+    Ok(())
+}
+
+fn revoke(state: &mut State, at: &Scope, group: &str, id: &str, direction: Direction) -> Result<(), No> {
+    if !state.groups.contains_key(&(at.clone(), group.to_owned())) {
+        return Err(("InvalidGroup.NotFound", format!("The security group '{group}' does not exist")));
+    }
+    let key = (at.clone(), id.to_owned());
+    let here = state.rules.get(&key).is_some_and(|r| r.group == group && r.permit.direction == direction);
+    if !here {
+        let message = format!("The security group rule ID '{id}' does not exist");
+        return Err(("InvalidSecurityGroupRuleId.NotFound", message));
+    }
+    state.rules.remove(&key);
+    Ok(())
 }
 
 fn authorize(state: &mut State, at: &Scope, group: &str, permit: &Permit, tags: &Tags) -> Result<(), No> {
@@ -346,6 +366,9 @@ fn authorize(state: &mut State, at: &Scope, group: &str, permit: &Permit, tags: 
         let here = VpcRef { at: at.clone(), id: vpc };
         let joined = other.is_some_and(|other| {
             let there = VpcRef { at: peer, id: other };
+            if there == here {
+                return true;
+            }
             let joins = |p: &Peering| {
                 [&p.requester, &p.accepter].contains(&&here) && [&p.requester, &p.accepter].contains(&&there)
             };

@@ -43,7 +43,7 @@ struct Inner {
 #[derive(Default)]
 struct Plan {
     tried: Vec<Write>,
-    at: Option<(usize, Fault)>,
+    at: Vec<(usize, Fault)>,
 }
 
 impl Faults {
@@ -51,12 +51,12 @@ impl Faults {
     pub fn strike(&self, number: usize, fault: Fault) {
         let mut plan = self.inner.plan.lock().unwrap();
         let tried = plan.tried.len();
-        plan.at = Some((tried + number, fault));
+        plan.at.push((tried + number, fault));
     }
 
-    /// True once the fault struck.
+    /// True once every fault struck.
     pub fn has_struck(&self) -> bool {
-        self.inner.plan.lock().unwrap().at.is_none()
+        self.inner.plan.lock().unwrap().at.is_empty()
     }
 
     /// All writes that were tried.
@@ -69,7 +69,8 @@ impl Faults {
         let mut plan = self.inner.plan.lock().unwrap();
         let number = plan.tried.len();
         plan.tried.push(write.clone());
-        plan.at.take_if(|(at, _)| *at == number).map(|(_, fault)| fault)
+        let due = plan.at.iter().position(|(at, _)| *at == number)?;
+        Some(plan.at.swap_remove(due).1)
     }
 
     /// The process ends here: whoever waits on [`Faults::stopped`] drops it.

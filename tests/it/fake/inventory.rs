@@ -35,18 +35,6 @@ impl Fake {
         lines.sort();
         lines
     }
-
-    /// The routes and rules that carry our traffic, and the connection: what must never be cut under a living link.
-    pub fn carries(&self, cidr_from_consumer: &str, table: &str) -> bool {
-        let state = self.state();
-        let mut routes = state.tables.iter().filter(|((_, id), _)| id == table).flat_map(|(_, t)| &t.routes);
-        routes.any(|r| {
-            let active = |id: &String| {
-                state.peerings.get(id).is_some_and(|p| p.status() == redshift_link::aws::model::PeeringStatus::Active)
-            };
-            r.destination.to_string() == cidr_from_consumer && matches!(&r.target, Target::Peering(id) if active(id))
-        })
-    }
 }
 
 fn pair(p: &super::Peering) -> String {

@@ -10,11 +10,13 @@ use redshift_link::aws::error::Class;
 use redshift_link::kubernetes::{Happening, Kubernetes, KubernetesError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 #[derive(Clone)]
 pub struct FakeKubernetes {
     state: Arc<Mutex<State>>,
     faults: Faults,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -26,7 +28,7 @@ struct State {
 
 impl FakeKubernetes {
     pub fn new(faults: Faults) -> Self {
-        Self { state: Arc::default(), faults }
+        Self { state: Arc::default(), faults, changes: watch::Sender::default() }
     }
 
     /// Creates or changes an object as a user would: `change` gets what is there.
@@ -40,6 +42,12 @@ impl FakeKubernetes {
         new.metadata.generation = Some(generation + i64::from(changed));
         new.metadata.resource_version = Some(state.version.to_string());
         state.links.insert(name.into(), new);
+        self.changes.send_replace(());
+    }
+
+    /// Wakes whenever any object changes.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Deletes an object: at once where no finalizer holds it.
@@ -47,6 +55,7 @@ impl FakeKubernetes {
         let mut state = self.state.lock().unwrap();
         state.version += 1;
         let version = state.version.to_string();
+        self.changes.send_replace(());
         let Some(link) = state.links.get_mut(name) else { return };
         if link.finalizers().is_empty() {
             state.links.remove(name);
@@ -75,7 +84,11 @@ impl FakeKubernetes {
         action: &'static str,
         run: impl Fn(&mut State) -> Result<T, KubernetesError>,
     ) -> Result<T, KubernetesError> {
-        let run = || run(&mut self.state.lock().unwrap());
+        let run = || {
+            let result = run(&mut self.state.lock().unwrap());
+            self.changes.send_replace(());
+            result
+        };
         let lost = |class| KubernetesError { action, message: "no answer".into(), class };
         match self.faults.next(&Write::Kubernetes(action)) {
             None => run(),

@@ -1,12 +1,13 @@
 //! An in-memory pair of AWS accounts behind the same port as the real ones, with faults and a record of every write.
 //!
-//! It is believed because it is checked: `contract.rs` asks the same of it and of the local AWS.
+//! It is believed because it is checked: `contract` asks the same of it and of the local AWS.
 
 mod effects;
 pub mod faults;
 pub mod inventory;
 pub mod kubernetes;
 mod reads;
+mod roles;
 pub mod world;
 
 use faults::Faults;
@@ -38,6 +39,8 @@ pub struct Fake {
 pub struct State {
     serial: u32,
     pub roles: BTreeMap<(AccountId, String), Role>,
+    /// ARNs of managed policies.
+    pub managed_policies: BTreeSet<String>,
     pub clusters: BTreeMap<(Scope, String), Cluster>,
     pub subnet_groups: BTreeMap<(Scope, String), BTreeSet<String>>,
     pub domains: BTreeMap<(Scope, String), Domain>,

@@ -7,10 +7,10 @@ use redshift_link::aws::error::{Look, Operation, Service};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::{
     App, Cluster, Domain, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers,
-    Subnet, Target, Vpc, VpcDns,
+    Subnet, Target, Vpc, VpcDns, names_a_database_user,
 };
 use redshift_link::aws::read::{Found, Reads};
-use redshift_link::aws::scope::{Partition, Scope};
+use redshift_link::aws::scope::{AccountId, Partition, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
 
@@ -82,7 +82,8 @@ impl Reads for Fake {
         let state = self.read(at, Service::SageMaker, "ListUserProfiles").await?;
         let of = |id: &String| {
             let mut all = StudioUsers::default();
-            for profile in state.profiles.get(&(at.clone(), id.clone())).into_iter().flat_map(|p| p.values()) {
+            for (name, profile) in state.profiles.get(&(at.clone(), id.clone())).into_iter().flatten() {
+                all.unfit.extend((!names_a_database_user(name)).then(|| name.clone()));
                 all.execution_roles.extend(profile.execution_roles.iter().cloned());
                 all.security_groups.extend(profile.security_groups.iter().cloned());
             }
@@ -119,10 +120,15 @@ impl Reads for Fake {
         Ok(ids.iter().map(of).collect())
     }
     async fn prefix_list(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, BTreeSet<Ipv4Net>>> {
-        let state = self.read(at, Service::Ec2, "GetManagedPrefixListEntries").await?;
-        let of =
-            |id: &String| (id.clone(), state.prefix_lists.get(&(at.clone(), id.clone())).cloned().unwrap_or_default());
-        Ok(ids.iter().map(of).collect())
+        let operation = "GetManagedPrefixListEntries";
+        let state = self.read(at, Service::Ec2, operation).await?;
+        let of = |id: &String| state.prefix_lists.get(&(at.clone(), id.clone())).cloned();
+        if let Some(id) = ids.iter().find(|id| of(id).is_none()) {
+            let (place, operation) = ((&at.account, Some(&at.region)), Operation::new(Service::Ec2, operation));
+            let message = format!("The prefix list ID '{id}' does not exist");
+            return Err(refused(place, operation, id.clone(), "InvalidPrefixListID.NotFound", &message));
+        }
+        Ok(ids.iter().filter_map(|id| Some((id.clone(), of(id)?))).collect())
     }
     async fn security_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<SecurityGroup>>> {
         let state = self.read(at, Service::Ec2, "DescribeSecurityGroups").await?;
@@ -190,8 +196,13 @@ impl Reads for Fake {
     async fn marked_roles(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Role>>> {
         let state = self.read(at, Service::Iam, "ListRoles").await?;
         let path = format!("/redshift-link/{INSTALLATION_ID}/");
-        let names = state.roles.iter().filter(|((a, _), r)| *a == at.account && r.path == path).map(|((_, n), _)| n);
-        Ok(Found::from([((), names.filter_map(|name| role(&state, at, name)).collect())]))
+        let ours = |(account, _): &(AccountId, String), role: &super::Role| {
+            *account == at.account && role.path.starts_with(&path)
+        };
+        let names = state.roles.iter().filter(|(key, r)| ours(key, r)).map(|((_, name), _)| name);
+        // a listing has neither tags nor boundaries
+        let listed = |role: Role| Role { tags: BTreeMap::new(), boundary: None, ..role };
+        Ok(Found::from([((), names.filter_map(|name| role(&state, at, name)).map(listed).collect())]))
     }
     async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
         let quota = self.read(at, Service::Iam, "GetAccountSummary").await?.trust_quota;

@@ -126,6 +126,7 @@ impl State {
             port: Some(5439),
             address: Some("warehouse.example".into()),
             master_user: "admin".into(),
+            public: false,
         };
         self.clusters.insert((producer(), identifier.into()), cluster);
     }
@@ -146,10 +147,8 @@ impl State {
 
     /// A Studio domain with the profiles alice, who has her own role, and bob.
     pub fn domain(&mut self, id: &str) {
-        let users = |role: &str| StudioUsers {
-            execution_roles: BTreeSet::from([role_arn(role)]),
-            security_groups: BTreeSet::new(),
-        };
+        let users =
+            |role: &str| StudioUsers { execution_roles: BTreeSet::from([role_arn(role)]), ..StudioUsers::default() };
         let domain = Domain {
             id: id.into(),
             status: "InService".into(),

@@ -60,17 +60,17 @@ def selected(call: Call, parameter: str, items: dict[str, Any], missing: Callabl
     return [item for identifier, item in items.items() if not wanted or identifier in wanted]
 
 
-def page(call: Call, key: str, items: list[dict[str, Any]], ids: str, most: int = 1000) -> dict[str, Any]:
+def page(call: Call, key: str, items: list[dict[str, Any]], ids: str, most: int = 1000, least: int = 5) -> dict[str, Any]:
     """One page of a listing. Ids and a page size exclude each other."""
     size = call.get("MaxResults")
     if size is not None:
         if call.get(ids):
             name = ids[0].lower() + ids[1:]
             raise AwsError("InvalidParameterCombination", f"The parameter {name} cannot be used with the parameter maxResults")
-        if not 5 <= size <= most:
+        if not least <= size <= most:
             raise AwsError(
                 "InvalidParameterValue",
-                f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value from 5 to {most}.",
+                f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value from {least} to {most}.",
             )
     start = _start(call)
     end = start + min(size or 1000, state.settings.page_limit)

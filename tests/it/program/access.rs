@@ -47,8 +47,9 @@ async fn a_studio_user_becomes_himself_only() {
     let link = stage.link("warehouse").expect("there");
     let role = link["status"]["roleArn"].as_str().expect("a role").to_owned();
     let (account, domain) = (&stage.world["consumer"]["account"], &stage.pair(0)["consumer"]["domainId"]);
-    let session =
-        |profile: &str| stage.aws.post("studio-session", json!({"account": account, "domainId": domain, "profile": profile}));
+    let session = |profile: &str| {
+        stage.aws.post("studio-session", json!({"account": account, "domainId": domain, "profile": profile}))
+    };
 
     for name in ["alice", "bob"] {
         let session = session(name);

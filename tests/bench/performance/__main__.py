@@ -1,0 +1,75 @@
+"""Measures, and prints a table: `python -m bench.performance [--links 1,50,500] [--json FILE]`."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .. import servers
+from ..accounts import consumer, producer
+from ..cluster import Cluster, Helm
+from ..controlplane import build
+from ..failure import Failure
+from ..release import Release
+from ..stop import Stop, stoppable
+from .table import machine, markdown
+from .trial import Trial
+
+_NAMESPACES = {"namespaces": ["*"]}
+_VALUES = {
+    # no image exists: the program runs beside the cluster
+    "replicas": 0,
+    "installation": "performance",
+    # no lost answer is waited for before a deletion ends, as it is with a process that runs for a while
+    "lostAnswerGrace": "2s",
+    "logLevel": "warn",
+    "accounts": [producer(**_NAMESPACES, clusters=["*"]), consumer(**_NAMESPACES, domains=["*"])],
+}
+
+
+def main() -> int:
+    """Each size in turn, over one control plane."""
+    parser = argparse.ArgumentParser(prog="bench.performance", description=__doc__)
+    parser.add_argument("--links", type=_sizes, default=[1, 50, 500], help="numbers of links, as in 1,50,500")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
+    arguments = parser.parse_args()
+    try:
+        with stoppable():
+            results = _measure(arguments.links)
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except Stop:
+        return 130
+    print(markdown(results))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+    return 0
+
+
+def _measure(sizes: list[int]) -> list[dict]:
+    build.build(build.DEFAULT)
+    with tempfile.TemporaryDirectory(prefix="redshift-link-performance-") as name:
+        folder = Path(name)
+        with servers.control_plane(folder / "controlplane") as facts:
+            cluster = Cluster(facts, Helm(folder))
+            release = Release(cluster)
+            release.install(_VALUES, "--create-namespace")
+            results = []
+            for size in sizes:
+                print(f"== {time.strftime('%T')} {size} links", file=sys.stderr, flush=True)
+                results.append(Trial(cluster, release, folder, size).run())
+            return results
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [int(number) for number in text.split(",")]
+    if not all(1 <= size <= 999 for size in sizes) or len(set(sizes)) < len(sizes):
+        raise argparse.ArgumentTypeError("different numbers from 1 to 999, with commas between them")
+    return sizes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Many links at once, followed by one watch: when each was first seen, became Ready, was looked at, and was gone."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..cluster import Cluster, Watch
+from ..controlplane.process import spawn
+from ..failure import Failure
+
+# How often the end of a phase is asked for. The times that are measured are those of the events.
+_SLICE = 0.2
+
+
+class Crowd:
+    """The links of a namespace, as the API server tells of them."""
+
+    def __init__(self, watch: Watch, names: list[str]):
+        self.names = names
+        self.seen: dict[str, float] = {}
+        self.ready: dict[str, float] = {}
+        self.gone: dict[str, float] = {}
+        self.handled: dict[str, str] = {}
+        self._says: dict[str, str] = {}
+        self._watch = watch
+
+    def until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
+        """Follows the links until it is so."""
+        end = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > end:
+                raise Failure(f"not after {seconds:.0f} s: {what}; the links say: {self._summary()}")
+            self.follow(_SLICE)
+
+    def follow(self, seconds: float) -> None:
+        """Follows the links for so long."""
+        for kind, link in self._watch.events(seconds):
+            self._note(kind, link, time.monotonic())
+
+    def while_running(self, cluster: Cluster, log: Path, *arguments: str) -> None:
+        """Follows the links while a command of kubectl runs, which with many links takes its time."""
+        with log.open("w") as output:
+            command = spawn(cluster.command(*arguments), stdout=subprocess.DEVNULL, stderr=output)
+        while command.poll() is None:
+            self.follow(_SLICE)
+        if command.returncode:
+            raise Failure(f"kubectl {arguments[0]}: {log.read_text()}")
+
+    def _note(self, kind: str, link: dict, now: float) -> None:
+        name, status = link["metadata"]["name"], link.get("status", {})
+        self.seen.setdefault(name, now)
+        if kind == "DELETED":
+            self.gone[name] = now
+            return
+        self.handled[name] = status.get("lastHandledReconcileAt", "")
+        ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), None)
+        if ready is None:
+            return
+        self._says[name] = f"{ready['status']} {ready['reason']}: {ready['message']}"
+        if ready["status"] == "True":
+            self.ready.setdefault(name, now)
+
+    def _summary(self) -> str:
+        """What is said most often."""
+        said = list(self._says.values()) or ["nothing"]
+        return max(said, key=said.count)

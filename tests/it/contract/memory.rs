@@ -1,0 +1,106 @@
+//! The accounts in memory.
+
+use super::accounts::{Accounts, BLOCKS, BOUNDARY, People, Side, policy_arn};
+use crate::fake::faults::Faults;
+use crate::fake::world::{
+    ALICE_ROLE, CLUSTER_GROUP, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER_VPC, STUDIO_GROUP, consumer, net, producer,
+};
+use crate::fake::{Fake, PROVISIONING};
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use redshift_link::aws::model::{App, Destination, PeeringStatus, Route, StudioUsers, Target};
+use redshift_link::aws::scope::{Scope, VpcRef};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const ELSEWHERE: (&str, &str, &str) = ("vpc-0000eeee", "10.4.0.0/16", "sg-0000eeee");
+const PREFIX_LIST: &str = "pl-0000cccc";
+const GATEWAY: &str = "igw-00000001";
+
+/// The standard world, with what the suite needs besides.
+pub fn accounts() -> Accounts {
+    let fake = Fake::new(Faults::default()).with_world();
+    let (vpc, cidr, group) = ELSEWHERE;
+    {
+        let mut state = fake.state();
+        state.network(&consumer(), vpc, cidr, "e");
+        state.group(&consumer(), group, vpc);
+        for role in state.roles.values_mut() {
+            role.inline = BTreeMap::from([("studio".into(), "{}".into())]);
+        }
+        state.managed_policies.extend([&producer(), &consumer()].map(|at| policy_arn(at, BOUNDARY)));
+        state.prefix_lists.insert((consumer(), PREFIX_LIST.into()), BLOCKS.into_iter().map(net).collect());
+        let others = state.tables.get_mut(&(consumer(), "rtb-0000ccc3".to_owned())).expect("a table");
+        let destination = Destination::PrefixList(PREFIX_LIST.into());
+        others.routes.push(Route { destination, target: Target::Other(GATEWAY.into()), blackhole: false });
+    }
+    Accounts {
+        reads: Arc::new(fake.clone()),
+        effects: Arc::new(fake.clone()),
+        producer: side(producer(), PRODUCER_VPC, CLUSTER_GROUP, "a"),
+        consumer: side(consumer(), CONSUMER_VPC, STUDIO_GROUP, "c"),
+        elsewhere: side(consumer(), vpc, group, "e"),
+        domain: "d-1".into(),
+        execution_roles: [EXECUTION_ROLE, ALICE_ROLE].map(Into::into),
+        prefix_list: PREFIX_LIST.into(),
+        people: Box::new(fake),
+    }
+}
+
+fn side(at: Scope, vpc: &str, group: &str, letter: &str) -> Side {
+    let three = |kind: &str| [1, 2, 3].map(|n| format!("{kind}-0000{letter}{letter}{letter}{n}"));
+    Side {
+        vpc: VpcRef { at, id: vpc.into() },
+        subnets: three("subnet"),
+        tables: three("rtb"),
+        group: group.into(),
+        gateway: GATEWAY.into(),
+    }
+}
+
+#[async_trait]
+impl People for Fake {
+    async fn finish_provisioning(&self, peering: &str) {
+        self.state().peerings.get_mut(peering).expect("a connection").active_from = Some(Instant::now());
+    }
+
+    async fn let_time_provision(&self) -> Duration {
+        PROVISIONING
+    }
+
+    async fn end_request(&self, peering: &str, status: PeeringStatus) {
+        self.state().peerings.get_mut(peering).expect("a connection").status = status;
+    }
+
+    async fn set_routes_per_table(&self, most: usize) {
+        self.state().routes_per_table = most;
+    }
+
+    async fn set_hostnames(&self, side: &Side, on: bool) {
+        self.state().vpc_dns.get_mut(&(side.at(), side.vpc.id.clone())).expect("a VPC").hostnames = on;
+    }
+
+    async fn add_block(&self, side: &Side, block: Ipv4Net) {
+        self.state().vpcs.get_mut(&(side.at(), side.vpc.id.clone())).expect("a VPC").cidrs.insert(block);
+    }
+
+    async fn attach(&self, side: &Side, role: &str, on: bool) {
+        let (arn, mut state) = (policy_arn(&side.at(), BOUNDARY), self.state());
+        let attached = &mut state.roles.get_mut(&(side.at().account, role.to_owned())).expect("a role").attached;
+        let changed = if on { attached.insert(arn) } else { attached.remove(&arn) };
+        assert!(changed, "{role} attached: {on}");
+    }
+
+    async fn add_profile(&self, side: &Side, domain: &str, name: &str) {
+        let (key, own) = ((side.at(), domain.to_owned()), StudioUsers::default());
+        self.state().profiles.get_mut(&key).expect("a domain").insert(name.into(), own);
+    }
+
+    async fn open_apps(&self, side: &Side, domain: &str) {
+        let app =
+            App { owner: "bob".into(), kind: "JupyterLab".into(), name: "default".into(), status: "InService".into() };
+        self.state().apps.insert((side.at(), domain.to_owned()), vec![app]);
+    }
+}

@@ -1,0 +1,79 @@
+//! What users are told in documents is so: every reason has its remedy, every example is taken.
+
+use crate::bench::control_plane::ControlPlane;
+use crate::bench::root;
+use redshift_link::aws::accounts::Accounts;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// String literals that are written as reasons and types of conditions are, as in `TwoWords`; not those of tests.
+fn names(source: &str) -> BTreeSet<String> {
+    // the policy of the producer role is full of words that look like reasons
+    let code = source.split("#[cfg(test)]").next().and_then(|code| code.split("/// Who may take on the role.").next());
+    let code = code.unwrap_or_default().replace("\\\"", "");
+    let two_words = |word: &&str| {
+        let capitals = word.chars().filter(char::is_ascii_uppercase).count();
+        capitals > 1 && capitals < word.len() / 2 && word.starts_with(|c: char| c.is_ascii_uppercase())
+    };
+    let literals = code.split('"').skip(1).step_by(2).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    literals.filter(two_words).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_reason_stands_in_the_list_of_reasons() {
+    let list = text(&root().join("docs/reasons.md"));
+    let errors = text(&root().join("src/aws/error.rs"));
+    let reasons = errors.split("pub fn reason").nth(1).and_then(|rest| rest.split("pub fn remedy").next());
+    let mut found = names(reasons.expect("the reasons of errors"));
+    found.extend(names(&text(&root().join("src/api/conditions.rs"))));
+    found.extend(files(&root().join("src/link")).iter().flat_map(|path| names(&text(path))));
+    assert!(found.len() > 40, "{found:?}");
+    let missing: Vec<_> = found.iter().filter(|name| !list.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/reasons.md: {missing:?}");
+}
+
+#[test]
+fn every_example_is_taken() {
+    let plane = ControlPlane::shared();
+    plane.namespace("examples");
+    let mut links = 0;
+    for path in files(&root().join("examples")) {
+        let content: Value = serde_saphyr::from_str(&text(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        if content.get("accounts").is_some() {
+            Accounts::parse(&text(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            continue;
+        }
+        let mut object = content;
+        object["metadata"]["namespace"] = "examples".into();
+        plane
+            .try_kubectl(&["create", "--dry-run=server", "--validate=strict", "-f", "-"], &object.to_string())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        links += 1;
+    }
+    assert!(links >= 2, "{links}");
+}
+
+/// The manifest that a reader copies from the README is the smallest example.
+#[test]
+fn the_readme_shows_the_smallest_example() {
+    let example = text(&root().join("examples/studio.yaml"));
+    let bare = |text: &str| {
+        let lines = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim_end());
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+    };
+    let readme = text(&root().join("README.md"));
+    let shown = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).map(bare);
+    let shown: Vec<_> = shown.collect();
+    assert!(shown.contains(&bare(&example)), "none of these is examples/studio.yaml: {shown:#?}");
+}

@@ -1,0 +1,11 @@
+//! The built program, with the permissions that it prints and no others, against the local accounts and a real API
+//! server.
+
+mod access;
+mod commands;
+mod deletion;
+mod kill_sweep;
+mod leader;
+mod life;
+mod shared;
+mod worlds;
