@@ -232,14 +232,14 @@ pub fn enter(request: &Request<'_>) -> Statement {
     if request.spec().ties_source_identity() {
         return Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity"]);
     }
-    // Sessions of EKS Pod Identity bring their tags along. No other tags may come in: such as `RedshiftDbUser` would
-    // say whom the session is in the database (docs/aws-behaviour.md#assuming-roles).
+    // Sessions of EKS Pod Identity bring their tags along. No other tags may come in, new or carried along: such as
+    // `RedshiftDbUser` would say whom the session is in the database (docs/aws-behaviour.md#assuming-roles).
     let keys = ["eks-*", "kubernetes-*"].map(str::to_owned);
-    Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]).when(
-        "ForAllValues:StringLike",
-        "aws:TagKeys",
-        keys,
-    )
+    let enter = Statement::allow("", &["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]);
+    let enter = enter.when("ForAllValues:StringLike", "aws:TagKeys", keys);
+    ["RedshiftDbUser", "RedshiftDbRoles"]
+        .iter()
+        .fold(enter, |enter, tag| enter.when("Null", format!("aws:PrincipalTag/{tag}"), ["true".to_owned()]))
 }
 
 /// What the role allows (docs/aws-behaviour.md#database-credentials).

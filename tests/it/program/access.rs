@@ -102,3 +102,44 @@ async fn a_studio_user_becomes_himself_only() {
     stage.until_gone("warehouse").await;
     assert!(program.terminate(), "a clean end");
 }
+
+/// A pod's role becomes the database users that the spec names, with the session tags that EKS gives it and no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_becomes_the_named_users_only() {
+    let stage = Stage::set("pods").await;
+    let iam = stage.iam("consumer").await;
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"Service": "pods.eks.amazonaws.com"}}]});
+    let create = iam.create_role().role_name("app").assume_role_policy_document(trust.to_string()).send().await;
+    let arn = create.expect("created").role().expect("a role").arn().to_owned();
+    let mut program = stage.program();
+    let consumer = &stage.pair(0)["consumer"];
+    stage.apply(&stage.manifest("warehouse", |spec| {
+        spec["consumer"].as_object_mut().expect("a map").remove("studio");
+        spec["consumer"]["network"] = json!({"vpcId": consumer["vpcId"], "roleArns": [arn],
+            "subnetIds": [consumer["subnets"]["own"]]});
+        spec["access"] = json!({"databaseUsers": ["app"]});
+    }));
+    stage.until_ready("warehouse", "True InPlace").await;
+    let link = stage.link("warehouse").expect("there");
+    let role = link["status"]["roleArn"].as_str().expect("a role").to_owned();
+    let account = &stage.world["consumer"]["account"];
+    let session = |tags: Value| stage.aws.post("credentials", json!({"account": account, "role": "app", "tags": tags}));
+
+    let pod = session(json!({"eks-cluster-name": "platform", "kubernetes-namespace": "ml"}));
+    assert_eq!(credentials(&stage, &pod, &role, &user("app")).await, Ok("IAM:app".into()));
+    assert_eq!(credentials(&stage, &session(json!({})), &role, &user("app")).await, Ok("IAM:app".into()));
+    for other in ["admin", "alice", "rdsdb"] {
+        let refusal = credentials(&stage, &pod, &role, &user(other)).await.expect_err(other);
+        assert!(refusal.contains("GetClusterCredentials") && refusal.contains("AccessDenied"), "{other}: {refusal}");
+    }
+    for tags in
+        [json!({"RedshiftDbUser": "admin"}), json!({"eks-cluster-name": "a", "RedshiftDbRoles": "sys:superuser"})]
+    {
+        let refusal = credentials(&stage, &session(tags.clone()), &role, &user("app")).await.expect_err("such tags");
+        assert!(refusal.contains("AssumeRole") && refusal.contains("AccessDenied"), "{tags}: {refusal}");
+    }
+    stage.delete("warehouse");
+    stage.until_gone("warehouse").await;
+    assert!(program.terminate(), "a clean end");
+}
