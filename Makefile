@@ -1,5 +1,6 @@
 # `make demo` and `make test` need Rust, Go, Python and Node; all else they install or build themselves, outside the
-# checkout, below $(CACHE). The first time that takes about a quarter of an hour on two cores.
+# checkout, below $(CACHE). The first time that takes about a quarter of an hour on two cores for the one, and half an
+# hour for the other.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,7 +18,8 @@ help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 .PHONY: demo
-demo: program control-plane ## the story of a link, on a local API server and local accounts; KEEP=1 leaves it running
+demo: ## the story of a link, on a local API server and local accounts; KEEP=1 leaves it running
+	@$(MAKE) -j3 program control-plane python-packages
 	@REDSHIFT_LINK_BINARY="$(CARGO_TARGET_DIR)/debug/redshift-link" $(PYTHON) -m bench.demo $(if $(KEEP),--keep)
 
 .PHONY: demo-stop
@@ -27,7 +29,7 @@ demo-stop: ## ends what `make demo KEEP=1` left running
 .PHONY: test
 test: ## all tests, and all checks of style, documents and generated files
 	@echo "== $$(date +%T) building: the program and its tests; beside it etcd and the API server"
-	@$(MAKE) -j3 test-programs control-plane-all python-packages
+	@$(MAKE) -j3 program control-plane-all python-packages
 	@$(MAKE) lint
 	@$(MAKE) test-rust
 	@$(MAKE) test-bench
@@ -40,9 +42,9 @@ lint: ## formatting, clippy, documentation
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 
 .PHONY: test-rust
-test-rust: test-programs control-plane python-packages ## the program's own tests
+test-rust: program control-plane python-packages ## the program's own tests
 	@echo "== $$(date +%T) the program: units, sweeps over in-memory accounts, the built program over the local accounts"
-	@cargo test --locked
+	@cargo test --locked -- --test-threads=4
 
 .PHONY: test-bench
 test-bench: program control-plane-all python-packages ## tests of the bench itself, and of the chart
@@ -52,8 +54,8 @@ test-bench: program control-plane-all python-packages ## tests of the bench itse
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/bench/aws tests/bench/chart
 
 .PHONY: sweeps
-sweeps: test-programs control-plane python-packages ## what of the sweeps takes too long for `make test`: every kill, every order
-	@cargo test --locked --test it -- --ignored --nocapture
+sweeps: program control-plane python-packages ## what of the sweeps takes too long for `make test`: every kill, every order
+	@cargo test --locked --test it -- --ignored --nocapture --test-threads=2
 
 .PHONY: bench
 bench: control-plane python-packages ## time, calls, CPU and memory for 1, 50 and 500 links, release build; LINKS=1,50
@@ -67,10 +69,9 @@ generated: program ## writes the generated files anew
 	@for folder in crds charts/redshift-link/files/crds; do \
 		"$(CARGO_TARGET_DIR)/debug/redshift-link" crds --out "$$folder"; done
 
-.PHONY: program test-programs control-plane control-plane-all python-packages
+.PHONY: program control-plane control-plane-all python-packages
+# With its tests, also for the demo: alone it would be built with fewer features of its libraries, and all of them again.
 program:
-	@cargo build --locked
-test-programs:
 	@cargo test --locked --no-run
 control-plane:
 	@python3 -m bench.controlplane build

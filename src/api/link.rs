@@ -1,4 +1,6 @@
 //! The kind `CrossAccountRedshiftLink`: what a user asks for.
+// clippy takes the columns of the printed table for attributes of one thing
+#![allow(clippy::duplicated_attributes)]
 
 use super::status::LinkStatus;
 use kube::{CustomResource, KubeSchema};

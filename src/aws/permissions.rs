@@ -12,6 +12,7 @@ use super::read::OPERATIONS;
 use super::scope::parse_role_arn;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_ref;
 use strum::IntoEnumIterator;
 
 /// The permission policy of the controller's role in an account.
@@ -111,7 +112,7 @@ impl<'a> Ground<'a> {
             }
             EffectKind::DeleteRolePolicy => (BOTH, vec![allow(&[ours, listed].concat())]),
             EffectKind::CreateVpcPeeringConnection => {
-                let marked = self.marking(allow(&[peering.clone()]));
+                let marked = self.marking(allow(from_ref(&peering)));
                 let tags = self.tags_at_creation(&action, &peering);
                 (CONSUMER, vec![allow(&[self.ec2("vpc")]), marked, tags])
             }
@@ -131,7 +132,7 @@ impl<'a> Ground<'a> {
             }
             EffectKind::AuthorizeSecurityGroupIngress | EffectKind::AuthorizeSecurityGroupEgress => {
                 let rule = self.ec2("security-group-rule");
-                let marked = self.marking(allow(&[rule.clone()]));
+                let marked = self.marking(allow(from_ref(&rule)));
                 let tags = self.tags_at_creation(&action, &rule);
                 (BOTH, vec![allow(&[self.ec2("security-group")]), marked, tags])
             }

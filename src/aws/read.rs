@@ -145,7 +145,8 @@ reads! {
     tables_of_vpc: TablesOfVpc(String) -> Vec<RouteTable>, Ec2 ["DescribeRouteTables"];
     /// All route tables with a route through a peering connection.
     tables_through: TablesThrough(String) -> Vec<RouteTable>, Ec2 ["DescribeRouteTables"];
-    /// The IPv4 blocks of a managed prefix list.
+    /// The IPv4 blocks of a managed prefix list. One that is not there is refused: a route names it, and without blocks
+    /// it would seem to carry nothing.
     prefix_list: PrefixList(String) -> BTreeSet<Ipv4Net>, Ec2 ["GetManagedPrefixListEntries"];
     /// A security group, by id.
     security_group: SecurityGroup(String) -> Option<SecurityGroup>, Ec2 ["DescribeSecurityGroups"];

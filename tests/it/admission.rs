@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 const NAMESPACE: &str = "admission";
 
+type Make = fn() -> Value;
 type Change = fn(&mut Value);
 
 fn studio() -> Value {
@@ -161,7 +162,7 @@ const UPDATES: [Rule; 10] = [
 ];
 
 /// What a schema refuses without a rule: by pattern, bound, set, enum or unknown field.
-const SHAPES: [(&str, fn() -> Value, Change); 24] = [
+const SHAPES: [(&str, Make, Change); 24] = [
     ("spec.producer.accountId", studio, |spec| spec["producer"]["accountId"] = "1111".into()),
     ("spec.producer.accountId", studio, |spec| spec["producer"]["accountId"] = 111_122_223_333_u64.into()),
     ("spec.producer.region", studio, |spec| spec["producer"]["region"] = "Ireland".into()),

@@ -215,7 +215,7 @@ const WORLDS: &[World] = &[
     },
     World {
         name: "a full route table",
-        break_it: |state| state.routes_per_table = 0,
+        break_it: |state| state.routes_per_table = 2,
         mend: |state| state.routes_per_table = 50,
         condition: "RoutesReady",
         reads: "False QuotaExceeded",

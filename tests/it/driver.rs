@@ -124,10 +124,10 @@ impl Driver {
             result = self.process.reconcile(link) => Some(result),
             () = self.faults.stopped() => None,
         };
-        if self.faults.has_struck() {
-            if let Some(then) = self.when_struck.take() {
-                then(self);
-            }
+        if self.faults.has_struck()
+            && let Some(then) = self.when_struck.take()
+        {
+            then(self);
         }
         if self.guards {
             self.guard();

@@ -69,35 +69,43 @@ pub(super) async fn role_policies(
     at: &Scope,
     names: &BTreeSet<String>,
 ) -> Look<Found<String, Option<RolePolicies>>> {
-    let session = sdk.sessions.enter(at).await?;
-    let iam = &session.clients.iam;
     let mut found = Found::new();
     for name in names {
-        let (mut policies, mut marker) = (RolePolicies::default(), None);
-        let there = loop {
-            let request = iam.list_role_policies().role_name(name).set_marker(marker).send();
-            let Some(page) = absent(sdk.call(read(at, LIST_ROLE_POLICIES, name), request).await)? else { break false };
-            policies.inline.extend(page.policy_names);
-            marker = page.marker;
-            if !page.is_truncated {
-                break true;
-            }
-        };
-        marker = None;
-        while there {
-            let request = iam.list_attached_role_policies().role_name(name).set_marker(marker).send();
-            let Some(page) = absent(sdk.call(read(at, LIST_ATTACHED, name), request).await)? else { break };
-            policies
-                .attached
-                .extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|p| p.policy_arn));
-            marker = page.marker;
-            if !page.is_truncated {
-                break;
-            }
-        }
-        found.insert(name.clone(), there.then_some(policies));
+        let inline = inline_policies(sdk, at, name).await?;
+        let attached = attached_policies(sdk, at, name).await?;
+        found.insert(name.clone(), inline.zip(attached).map(|(inline, attached)| RolePolicies { inline, attached }));
     }
     Ok(found)
+}
+
+/// None where the role is not there.
+async fn inline_policies(sdk: &Sdk, at: &Scope, role: &str) -> Look<Option<BTreeSet<String>>> {
+    let session = sdk.sessions.enter(at).await?;
+    let (mut policies, mut marker) = (BTreeSet::new(), None);
+    loop {
+        let request = session.clients.iam.list_role_policies().role_name(role).set_marker(marker).send();
+        let Some(page) = absent(sdk.call(read(at, LIST_ROLE_POLICIES, role), request).await)? else { return Ok(None) };
+        policies.extend(page.policy_names);
+        marker = page.marker;
+        if !page.is_truncated {
+            return Ok(Some(policies));
+        }
+    }
+}
+
+/// None where the role is not there.
+async fn attached_policies(sdk: &Sdk, at: &Scope, role: &str) -> Look<Option<BTreeSet<String>>> {
+    let session = sdk.sessions.enter(at).await?;
+    let (mut policies, mut marker) = (BTreeSet::new(), None);
+    loop {
+        let request = session.clients.iam.list_attached_role_policies().role_name(role).set_marker(marker).send();
+        let Some(page) = absent(sdk.call(read(at, LIST_ATTACHED, role), request).await)? else { return Ok(None) };
+        policies.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
+        marker = page.marker;
+        if !page.is_truncated {
+            return Ok(Some(policies));
+        }
+    }
 }
 
 pub(super) async fn marked_roles(sdk: &Sdk, at: &Scope) -> Look<Found<(), Vec<Role>>> {

@@ -159,10 +159,8 @@ impl Sdk {
         };
         let throttled = matches!(&result, Err(error) if is_throttle(&error.code));
         self.buckets.answered(place, call.operation, call.writes, throttled);
-        if let Err(error) = &result {
-            if LOCKED_OUT.contains(&error.code.as_str()) {
-                self.sessions.leave(call.account);
-            }
+        if result.as_ref().is_err_and(|error| LOCKED_OUT.contains(&error.code.as_str())) {
+            self.sessions.leave(call.account);
         }
         let label = match &result {
             Ok(_) => "ok",

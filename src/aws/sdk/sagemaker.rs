@@ -20,7 +20,10 @@ const PAGE: i32 = 100;
 
 /// Profiles described before, with the time they were last changed: a listing tells when that moves.
 #[derive(Default)]
-pub(super) struct ProfileCache(Mutex<HashMap<(Scope, String), HashMap<String, (DateTime, StudioUsers)>>>);
+pub(super) struct ProfileCache(Mutex<HashMap<(Scope, String), Described>>);
+
+/// The profiles of one domain, by name.
+type Described = HashMap<String, (DateTime, StudioUsers)>;
 
 pub(super) async fn domains(sdk: &Sdk, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Domain>>> {
     let session = sdk.sessions.enter(at).await?;
@@ -149,7 +152,7 @@ impl ProfileCache {
         (*described == changed).then(|| users.clone())
     }
 
-    fn put(&self, at: &Scope, domain: &str, described: HashMap<String, (DateTime, StudioUsers)>) {
+    fn put(&self, at: &Scope, domain: &str, described: Described) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((at.clone(), domain.to_owned()), described);
     }
 }

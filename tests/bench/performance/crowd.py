@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +19,12 @@ class Crowd:
 
     def __init__(self, watch: Watch, names: list[str]):
         self.names = names
+        # the controller, without which there is nothing to wait for
+        self.controller: subprocess.Popen | None = None
         self.seen: dict[str, float] = {}
+        # when each became Ready first, and which are so now
         self.ready: dict[str, float] = {}
+        self.ready_now: set[str] = set()
         self.gone: dict[str, float] = {}
         self.handled: dict[str, str] = {}
         self._says: dict[str, str] = {}
@@ -29,9 +34,15 @@ class Crowd:
         """Follows the links until it is so."""
         end = time.monotonic() + seconds
         while not done():
+            if self.controller and self.controller.poll() is not None:
+                raise Failure(f"the controller ended with {self.controller.returncode}; {self._summary()}")
             if time.monotonic() > end:
-                raise Failure(f"not after {seconds:.0f} s: {what}; the links say: {self._summary()}")
+                raise Failure(f"not after {seconds:.0f} s: {what}; {self._summary()}")
             self.follow(_SLICE)
+
+    def all_ready(self) -> bool:
+        """Whether all are Ready at this moment."""
+        return len(self.ready_now) == len(self.names)
 
     def follow(self, seconds: float) -> None:
         """Follows the links for so long."""
@@ -50,6 +61,7 @@ class Crowd:
     def _note(self, kind: str, link: dict, now: float) -> None:
         name, status = link["metadata"]["name"], link.get("status", {})
         self.seen.setdefault(name, now)
+        self.ready_now.discard(name)
         if kind == "DELETED":
             self.gone[name] = now
             return
@@ -60,8 +72,9 @@ class Crowd:
         self._says[name] = f"{ready['status']} {ready['reason']}: {ready['message']}"
         if ready["status"] == "True":
             self.ready.setdefault(name, now)
+            self.ready_now.add(name)
 
     def _summary(self) -> str:
-        """What is said most often."""
-        said = list(self._says.values()) or ["nothing"]
-        return max(said, key=said.count)
+        """What is said most often of Ready, by those that are not gone."""
+        said = Counter(text for name, text in self._says.items() if name not in self.gone)
+        return "; ".join(f"{number} links say {text[:300]}" for text, number in said.most_common(3))

@@ -53,6 +53,10 @@ class Gauge:
         self.begin()
         return used
 
+    def loops(self) -> int:
+        """How many loops the controller has made in this phase."""
+        return self._looped() - self._loops
+
     def memory(self) -> tuple[float, float]:
         """Megabytes that the program holds, and the most that it ever held."""
         status = Path(f"/proc/{self._pid}/status").read_text()
@@ -62,7 +66,7 @@ class Gauge:
     def _looped(self) -> int:
         text = self._pod.get("/metrics")
         if text is None:
-            raise Failure("the controller gives no metrics")
+            raise Failure("the controller does not answer")
         return sum(int(n) for n in re.findall(r"^redshift_link_reconciles_total\{.*\} (\d+)$", text, re.MULTILINE))
 
 

@@ -11,7 +11,7 @@ _NOTES = (
     "Create: from the start of `kubectl create`, which sends one object after the other; a link's own time begins when the "
     "watch first shows it. The controller holds its calls to about half of what AWS allows (`src/aws/throttle.rs`), which "
     "is what many links wait for.",
-    f"Settled: {ROUNDS} intervals, after a first look at each link. Links that are looked at within 5 s share listings: at "
+    f"Settled: {ROUNDS} intervals. Links that are looked at within 5 s share listings: at "
     f"the default interval of {LONG} fewer do, so that a look costs more reads, up to what it costs a single link. Forced: "
     "every link is asked for by annotation, and wants answers younger than that.",
     "Calls are those that the local AWS noted, AssumeRole included. It is one process beside the controller and the API "
@@ -61,6 +61,8 @@ _ROWS = (
     ),
     ("create: AWS calls a link, reads + writes", _calls("create")),
     ("create: CPU of the controller (of the local AWS)", _cpu("create")),
+    ("restart: until a new process has looked at all", lambda r: f"{r['restartSeconds']:.1f} s"),
+    ("restart: AWS calls a link, reads + writes", _calls("restart")),
     ("settled: interval", lambda r: f"{r['settled']['intervalSeconds']} s"),
     ("settled: AWS reads for a look at a link", lambda r: f"{r['settled']['readsPerLook']:.1f}"),
     ("settled: CPU for a look at a link", lambda r: f"{r['settled']['cpuMillisecondsPerLook']:.1f} ms"),

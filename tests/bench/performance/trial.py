@@ -47,11 +47,11 @@ class Trial:
             before = _inventories(aws)
             manifests = [self._manifest(world, number) for number in range(self._size)]
             crowd = Crowd(watch, [manifest["metadata"]["name"] for manifest in manifests])
-            with self._running(pod, aws, facts["pid"], LONG) as gauge:
+            with self._running(crowd, pod, aws, facts["pid"], LONG) as gauge:
                 found = self._create(crowd, gauge, manifests) | self._force(crowd, gauge)
                 first = gauge.memory()
-            with self._running(pod, aws, facts["pid"], f"{self._interval}s") as gauge:
-                found |= self._settle(crowd, gauge) | self._delete(crowd, gauge)
+            with self._running(crowd, pod, aws, facts["pid"], f"{self._interval}s") as gauge:
+                found |= self._restart(crowd, gauge) | self._settle(crowd, gauge) | self._delete(crowd, gauge)
                 second = gauge.memory()
             if _inventories(aws) != before:
                 raise Failure(f"something of {self._size} links is left at AWS")
@@ -67,10 +67,11 @@ class Trial:
         return link(f"link-{number:03}", pair["producer"]["clusterIdentifier"], pair["consumer"]["domainId"])
 
     @contextmanager
-    def _running(self, pod: Pod, aws: Bench, aws_pid: int, interval: str) -> Iterator[Gauge]:
+    def _running(self, crowd: Crowd, pod: Pod, aws: Bench, aws_pid: int, interval: str) -> Iterator[Gauge]:
         pod.env["REDSHIFT_LINK_INTERVAL"] = interval
         log = self._folder / f"controller-{self._size}-{interval}.log"
         with pod.running(log) as program:
+            crowd.controller = program
             try:
                 pod.until_leading(program)
                 yield Gauge(aws, aws_pid, pod, program.pid)
@@ -101,14 +102,23 @@ class Trial:
         crowd.until(done, "all links to be looked at", self._patience)
         return {"forcedRound": self._per_link(gauge.end())}
 
+    def _restart(self, crowd: Crowd, gauge: Gauge) -> dict:
+        """The first look of a new process at each link."""
+        began = time.monotonic()
+        known = lambda: gauge.loops() >= self._size and crowd.all_ready()
+        crowd.until(known, "a new process to have looked at all links, and all to be Ready", self._patience)
+        return {"restartSeconds": round(time.monotonic() - began, 2), "restart": self._per_link(gauge.end())}
+
     def _settle(self, crowd: Crowd, gauge: Gauge) -> dict:
-        """Ordinary rounds, after the first, in which the process gets to know its links."""
-        crowd.follow(1.5 * self._interval)
+        """Rounds in which there is nothing to be done."""
         gauge.begin()
         crowd.follow(ROUNDS * self._interval)
         used = gauge.end()
-        if used.writes:
-            raise Failure(f"{used.writes} writes at AWS although nothing was to be done")
+        if used.writes or not crowd.all_ready():
+            unready = self._size - len(crowd.ready_now)
+            raise Failure(
+                f"nothing was to be done, but there were {used.writes} writes, and {unready} links are not Ready"
+            )
         settled = {
             "intervalSeconds": self._interval,
             "looks": used.loops,

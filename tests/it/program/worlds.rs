@@ -4,6 +4,9 @@
 use crate::bench::stage::{Stage, condition};
 use serde_json::{Value, json};
 
+/// Name; fault or world; condition and how it reads; what its message says.
+type Row = (&'static str, Value, (&'static str, &'static str), &'static [&'static str]);
+
 /// A fault of the bench on every call of a kind, until faults are cleared.
 fn always(kind: &str, action: &str) -> Value {
     json!({"kind": kind, "action": action, "times": 1_000_000})
@@ -39,7 +42,7 @@ async fn shows_and_heals(
 async fn refusals_of_calls() {
     let stage = Stage::set("refusals").await;
     let mut program = stage.program();
-    let rows: [(&str, Value, (&str, &str), &[&str]); 6] = [
+    let rows: [Row; 6] = [
         (
             "a service control policy",
             always("deny_scp", "ec2:CreateRoute"),
@@ -132,7 +135,7 @@ async fn accounts_that_cannot_be_entered() {
 /// Worlds that are built wrong: found before anything is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn worlds_that_are_built_wrong() {
-    let rows: [(&str, Value, (&str, &str), &[&str]); 5] = [
+    let rows: [Row; 5] = [
         (
             "overlap",
             json!({"consumer": {"extraCidrs": ["10.1.128.0/20"]}}),
