@@ -1,11 +1,11 @@
 //! The accounts in memory.
 
 use super::accounts::{Accounts, BLOCKS, BOUNDARY, People, Side, policy_arn};
-use crate::fake::faults::Faults;
-use crate::fake::world::{
+use crate::in_memory::fake::faults::Faults;
+use crate::in_memory::fake::world::{
     ALICE_ROLE, CLUSTER_GROUP, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER_VPC, STUDIO_GROUP, consumer, net, producer,
 };
-use crate::fake::{Fake, PROVISIONING};
+use crate::in_memory::fake::{Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use redshift_link::aws::model::{App, Destination, PeeringStatus, Route, StudioUsers, Target};

@@ -1,8 +1,8 @@
 //! How a link behaves while it lives: modes, events, contests, requests, and who may have one.
 
-use crate::driver::{Driver, INTERVAL};
-use crate::fake::world::{ACCOUNTS, CONSUMER, consumer, link, net, network_link, role_arn};
-use crate::fake::{Role, State};
+use crate::in_memory::driver::{Driver, INTERVAL};
+use crate::in_memory::fake::world::{ACCOUNTS, CONSUMER, consumer, link, net, network_link, role_arn};
+use crate::in_memory::fake::{Role, State};
 use redshift_link::api::RECONCILE_REQUESTED_AT;
 use redshift_link::aws::model::{Destination, StudioUsers};
 use redshift_link::aws::scope::AccountId;
@@ -204,7 +204,7 @@ async fn a_network_consumer_gets_in_by_the_named_roles() {
     let app = Role {
         id: "AROAAPP".into(),
         path: "/".into(),
-        trust: crate::fake::world::SAGEMAKER_TRUST.into(),
+        trust: crate::in_memory::fake::world::SAGEMAKER_TRUST.into(),
         boundary: None,
         tags: BTreeMap::new(),
         inline: BTreeMap::new(),
@@ -239,7 +239,7 @@ async fn a_tenant_reaches_nothing_that_is_not_his() {
             at: at.clone(),
             id: id.into(),
         };
-        let peering = crate::fake::Peering {
+        let peering = crate::in_memory::fake::Peering {
             requester: vpc(&there, "vpc-0000eeee"),
             accepter: vpc(&other, "vpc-0000dddd"),
             status: redshift_link::aws::model::PeeringStatus::Active,
@@ -311,7 +311,7 @@ async fn a_tenant_reaches_nothing_that_is_not_his() {
             let app = Role {
                 id: "AROAAPP".into(),
                 path: "/".into(),
-                trust: crate::fake::world::SAGEMAKER_TRUST.into(),
+                trust: crate::in_memory::fake::world::SAGEMAKER_TRUST.into(),
                 boundary: None,
                 tags: BTreeMap::new(),
                 inline: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! Deletion always ends, names what holds it up, and leaves nothing.
 
-use crate::driver::{Driver, GRACE, INTERVAL};
-use crate::fake::world::{ACCOUNTS, ALICE_ROLE, CONSUMER, PRODUCER, link};
+use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
+use crate::in_memory::fake::world::{ACCOUNTS, ALICE_ROLE, CONSUMER, PRODUCER, link};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::scope::AccountId;
 

@@ -1,8 +1,8 @@
 //! A settled link costs nothing but a known number of reads; a new one exactly the writes that it takes.
 
-use crate::driver::{Driver, INTERVAL};
-use crate::fake::faults::Write;
-use crate::fake::world::link;
+use crate::in_memory::driver::{Driver, INTERVAL};
+use crate::in_memory::fake::faults::Write;
+use crate::in_memory::fake::world::link;
 use std::collections::BTreeMap;
 use strum::IntoEnumIterator;
 

@@ -2,9 +2,9 @@
 //! and again with the status wiped at that moment. Each run must end with the same things in both accounts, none of
 //! them made twice, and leave nothing after deletion.
 
-use crate::driver::{Driver, GRACE};
-use crate::fake::faults::Fault;
-use crate::fake::world::{ALICE_ROLE, PRODUCER, consumer, link, net, role_arn};
+use crate::in_memory::driver::{Driver, GRACE};
+use crate::in_memory::fake::faults::Fault;
+use crate::in_memory::fake::world::{ALICE_ROLE, PRODUCER, consumer, link, net, role_arn};
 use redshift_link::aws::effect::{Effect, EffectKind};
 use redshift_link::aws::model::{Destination, StudioUsers};
 use redshift_link::aws::scope::AccountId;

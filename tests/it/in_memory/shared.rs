@@ -1,9 +1,9 @@
 //! Several links over one pair of VPCs: in every order of creating, changing and deleting them no living link's path is
 //! cut at any moment, and the last takes all with it.
 
-use crate::driver::{Driver, GRACE};
-use crate::fake::Role;
-use crate::fake::world::{
+use crate::in_memory::driver::{Driver, GRACE};
+use crate::in_memory::fake::Role;
+use crate::in_memory::fake::world::{
     ACCOUNTS, CONSUMER, CONSUMER_VPC, PRODUCER, PRODUCER_VPC, REGION, SAGEMAKER_TRUST, STUDIO_GROUP, consumer, link,
     network_link, producer,
 };

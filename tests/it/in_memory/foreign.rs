@@ -1,12 +1,12 @@
 //! What others made stays byte for byte: used where it does the job, named where it stands in the way. Forged marks
 //! delete nothing.
 
-use crate::driver::{Driver, GRACE};
-use crate::fake::world::{
+use crate::in_memory::driver::{Driver, GRACE};
+use crate::in_memory::fake::world::{
     ALICE_ROLE, CLUSTER_GROUP, CONSUMER, CONSUMER_VPC, PRODUCER, PRODUCER_VPC, STUDIO_GROUP, consumer, link, net,
     producer,
 };
-use crate::fake::{Peering, Role, Rule, State};
+use crate::in_memory::fake::{Peering, Role, Rule, State};
 use redshift_link::aws::mark::{INSTALLATION, Installation, KEY, Owner, UID};
 use redshift_link::aws::model::{Destination, Direction, PeeringStatus, Permit, Route, RulePeer, Tags, Target};
 use redshift_link::aws::scope::{AccountId, Scope, VpcRef};

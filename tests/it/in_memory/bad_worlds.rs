@@ -1,10 +1,10 @@
 //! Worlds in which a link cannot work: each with its condition, its reason and a remedy; and all heal by themselves.
 
-use crate::driver::Driver;
-use crate::fake::world::{
+use crate::in_memory::driver::Driver;
+use crate::in_memory::fake::world::{
     ALICE_ROLE, CONSUMER, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER, PRODUCER_VPC, consumer, link, net, producer, role_arn,
 };
-use crate::fake::{Fake, State};
+use crate::in_memory::fake::{Fake, State};
 use redshift_link::aws::model::{App, Destination, PeeringStatus, Route, StudioUsers, Target, VpcDns};
 use redshift_link::aws::scope::AccountId;
 use std::collections::BTreeSet;
@@ -161,7 +161,7 @@ const WORLDS: &[World] = &[
         },
         mend: |state| {
             let role = state.roles.get_mut(&(AccountId(CONSUMER.into()), ALICE_ROLE.into())).unwrap();
-            role.trust = crate::fake::world::SAGEMAKER_TRUST.into();
+            role.trust = crate::in_memory::fake::world::SAGEMAKER_TRUST.into();
         },
         condition: "SourceIdentityReady",
         reads: "False ExecutionRoleTrust",
@@ -301,7 +301,7 @@ async fn each_has_its_reason_and_remedy_and_heals_by_itself() {
             assert_eq!(driver.aws.state().executed, [], "{}", world.name);
         }
         (world.mend)(&mut driver.aws.state());
-        driver.pass(crate::driver::INTERVAL).await;
+        driver.pass(crate::in_memory::driver::INTERVAL).await;
         driver.settle().await;
         assert_eq!(driver.ready("a"), "True InPlace", "{}: {}", world.name, driver.message("a", "Ready"));
         assert_eq!(driver.condition("a", "Stalled"), "", "{}", world.name);
@@ -316,9 +316,9 @@ async fn what_stays_wrong_is_not_written_again_and_again() {
         (world.break_it)(&mut driver.aws.state());
         driver.apply(link("a", |_| {}));
         driver.settle().await;
-        driver.pass(crate::driver::INTERVAL).await;
+        driver.pass(crate::in_memory::driver::INTERVAL).await;
         let (version, loops) = (driver.kubernetes.get("a").unwrap().metadata.resource_version, driver.loops);
-        driver.pass(crate::driver::INTERVAL).await;
+        driver.pass(crate::in_memory::driver::INTERVAL).await;
         assert_eq!(driver.kubernetes.get("a").unwrap().metadata.resource_version, version, "{}", world.name);
         assert!(driver.loops - loops < 12, "{}: {} loops in an interval", world.name, driver.loops - loops);
     }
@@ -382,7 +382,7 @@ async fn a_rejected_request_is_not_repeated_at_once() {
     driver.settle().await;
     assert_eq!(driver.condition("a", "PeeringReady"), "False PeeringRejected");
     assert_eq!(requests(&driver.aws), 1);
-    driver.pass(crate::driver::INTERVAL * 2).await;
+    driver.pass(crate::in_memory::driver::INTERVAL * 2).await;
     assert_eq!((driver.ready("a").as_str(), requests(&driver.aws)), ("True InPlace", 2));
 }
 
@@ -393,13 +393,13 @@ async fn a_ready_link_stays_ready_for_three_intervals_of_failing_reads() {
     driver.apply(link("a", |_| {}));
     driver.settle().await;
     driver.aws.state().refuse(CONSUMER, "DescribeDomain", "InternalFailure", "an internal error");
-    driver.pass(crate::driver::INTERVAL * 2).await;
+    driver.pass(crate::in_memory::driver::INTERVAL * 2).await;
     assert_eq!(driver.ready("a"), "True InPlace");
     assert_eq!(driver.condition("a", "ConsumerPolicyReady"), "Unknown Retrying");
-    driver.pass(crate::driver::INTERVAL * 3).await;
+    driver.pass(crate::in_memory::driver::INTERVAL * 3).await;
     assert_eq!(driver.ready("a"), "Unknown Retrying");
     all_refusals(&mut driver.aws.state());
-    driver.pass(crate::driver::INTERVAL).await;
+    driver.pass(crate::in_memory::driver::INTERVAL).await;
     assert_eq!(driver.ready("a"), "True InPlace");
 }
 

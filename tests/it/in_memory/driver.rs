@@ -1,10 +1,10 @@
 //! The program without its process: loops over the fake accounts and the fake API server, which can be stopped and
 //! started again at any write. Time is tokio's paused clock.
 
-use crate::fake::Fake;
-use crate::fake::faults::Faults;
-use crate::fake::kubernetes::FakeKubernetes;
-use crate::fake::world::ACCOUNTS;
+use crate::in_memory::fake::Fake;
+use crate::in_memory::fake::faults::Faults;
+use crate::in_memory::fake::kubernetes::FakeKubernetes;
+use crate::in_memory::fake::world::ACCOUNTS;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use redshift_link::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT, conditions};

@@ -1,0 +1,11 @@
+//! The loop over a pair of accounts and an API server in memory, with every fault at every write, on a paused clock.
+
+mod bad_worlds;
+mod conduct;
+mod crash_sweep;
+mod deletion;
+pub mod driver;
+pub mod fake;
+mod foreign;
+mod settled;
+mod shared;
