@@ -6,8 +6,9 @@ use crate::app::orphans;
 use crate::aws::accounts::{AccountsWatch, watch_file};
 use crate::aws::shared::SharedReads;
 use crate::cli::Run;
-use crate::kubernetes::client::ApiServer;
-use crate::kubernetes::lease::Elector;
+use crate::kubernetes::Happening;
+use crate::kubernetes::client::{ApiServer, publish};
+use crate::kubernetes::lease::{self, Elector};
 use crate::link::controller;
 use crate::link::memory::Memories;
 use crate::link::reconcile::Loop;
@@ -16,7 +17,7 @@ use crate::observability::admin::{self, Health};
 use crate::observability::metrics::Metrics;
 use futures::StreamExt;
 use futures::stream::{Stream, unfold};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::runtime::reflector::Store;
@@ -52,8 +53,11 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
 
     let (accounts, follow) = watch_file(&settings.place.accounts).await?;
     tasks.spawn("accounts file", follow);
-    tasks.spawn("accounts metric", measure(accounts.clone(), metrics.clone()));
     let client = client().await?;
+    let identity = settings.identity.clone().unwrap_or_else(host_name);
+    let lease_namespace = lease_namespace(&settings).await?;
+    let told = tell(accounts.clone(), metrics.clone(), client.clone(), identity.clone(), lease_namespace.clone());
+    tasks.spawn("accounts told", told);
     let installation = installation(&settings.place, Some(&client)).await?;
     tracing::info!(installation = installation.id(), accounts = accounts.borrow().accounts.accounts.len(), "starting");
     let links: Api<CrossAccountRedshiftLink> = Api::all(client.clone());
@@ -63,8 +67,7 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
     namespaces.wait_until_ready().await.map_err(|error| AppError::Kubernetes(error.to_string()))?;
     health.set_ready();
 
-    let identity = settings.identity.clone().unwrap_or_else(host_name);
-    let mut elector = Elector::new(lease_client().await?, &lease_namespace(&settings).await?, identity.clone());
+    let mut elector = Elector::new(lease_client().await?, &lease_namespace, identity.clone());
     let leadership = elector.leadership();
     let signalled = signal();
     tokio::pin!(signalled);
@@ -175,9 +178,30 @@ fn changes(accounts: watch::Receiver<AccountsWatch>) -> impl Stream<Item = ()> +
     })
 }
 
-async fn measure(mut accounts: watch::Receiver<AccountsWatch>, metrics: Metrics) {
+/// Tells by metric and Event when the accounts file is not taken, and when it is again. The Event is about the lease:
+/// the one object that is the controller's own.
+async fn tell(
+    mut accounts: watch::Receiver<AccountsWatch>,
+    metrics: Metrics,
+    client: Client,
+    instance: String,
+    lease_namespace: String,
+) {
+    let lease = ObjectReference {
+        api_version: Some("coordination.k8s.io/v1".into()),
+        kind: Some("Lease".into()),
+        name: Some(lease::NAME.into()),
+        namespace: Some(lease_namespace),
+        ..ObjectReference::default()
+    };
     while accounts.changed().await.is_ok() {
-        metrics.set_accounts_file_good(accounts.borrow_and_update().problem.is_none());
+        let problem = accounts.borrow_and_update().problem.clone();
+        metrics.set_accounts_file_good(problem.is_none());
+        let (warning, reason, note) = match problem {
+            Some(problem) => (true, "AccountsFileNotTaken", format!("{problem}; the last good one stays in force")),
+            None => (false, "AccountsFileTaken", "the accounts file is in force as it stands now".to_owned()),
+        };
+        publish(&client, &instance, lease.clone(), &Happening { warning, reason: reason.into(), note }).await;
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Happening, Kubernetes, KubernetesError};
 use crate::api::{CrossAccountRedshiftLink, FINALIZER, LinkStatus, MANAGER};
 use crate::aws::error::Class;
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
@@ -99,28 +99,35 @@ impl Kubernetes for ApiServer {
     }
 
     async fn tell(&self, link: &CrossAccountRedshiftLink, happening: &Happening) {
-        // Not by kube's recorder: it counts events that differ only in their note as one, and the note tells what changed.
-        let event = Event {
-            metadata: ObjectMeta { generate_name: Some(format!("{}-", link.name_any())), ..ObjectMeta::default() },
-            event_time: Some(MicroTime(Timestamp::now())),
-            type_: Some(if happening.warning { "Warning" } else { "Normal" }.into()),
-            reason: Some(happening.reason.clone()),
-            note: Some(happening.note.clone()),
-            action: Some("Reconcile".into()),
-            regarding: Some(link.object_ref(&())),
-            reporting_controller: Some(MANAGER.into()),
-            reporting_instance: Some(self.instance.clone()),
-            ..Event::default()
-        };
-        let events: Api<Event> = Api::namespaced(self.client.clone(), &link.namespace().unwrap_or_default());
-        if let Err(error) = events.create(&PostParams::default(), &event).await {
-            tracing::warn!(%error, reason = happening.reason, "event not published");
-        }
+        publish(&self.client, &self.instance, link.object_ref(&()), happening).await;
     }
 
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
         let found = self.namespaces.get(&ObjectRef::new(namespace));
         found.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    }
+}
+
+/// Publishes an Event about an object. `instance`: name of this process.
+///
+/// Not by kube's recorder: it counts events that differ only in their note as one, and the note tells what changed.
+pub async fn publish(client: &Client, instance: &str, regarding: ObjectReference, happening: &Happening) {
+    let events: Api<Event> = Api::namespaced(client.clone(), regarding.namespace.as_deref().unwrap_or("default"));
+    let name = regarding.name.clone().unwrap_or_default();
+    let event = Event {
+        metadata: ObjectMeta { generate_name: Some(format!("{name}-")), ..ObjectMeta::default() },
+        event_time: Some(MicroTime(Timestamp::now())),
+        type_: Some(if happening.warning { "Warning" } else { "Normal" }.into()),
+        reason: Some(happening.reason.clone()),
+        note: Some(happening.note.clone()),
+        action: Some("Reconcile".into()),
+        regarding: Some(regarding),
+        reporting_controller: Some(MANAGER.into()),
+        reporting_instance: Some(instance.to_owned()),
+        ..Event::default()
+    };
+    if let Err(error) = events.create(&PostParams::default(), &event).await {
+        tracing::warn!(%error, reason = happening.reason, "event not published");
     }
 }
 

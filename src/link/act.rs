@@ -66,7 +66,12 @@ pub async fn act(steps: Vec<Step>, uid: &str, aws: &dyn Execute, register: &Regi
                 before = true;
             }
             Err(error) => {
-                tracing::warn!(%account, part = part.name(), %effect, %error, "failed");
+                if error.class == Class::Stale {
+                    // links that share things meet here
+                    tracing::info!(%account, part = part.name(), %effect, code = error.code, "our view was old");
+                } else {
+                    tracing::warn!(%account, part = part.name(), %effect, %error, "failed");
+                }
                 acted.uncertain |= error.is_ambiguous();
                 if error.is_ambiguous() {
                     // dropped without a word, the claim holds its key until the call can no longer be executed

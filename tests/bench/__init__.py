@@ -1,1 +1,1 @@
-"""What the tests run against: a Kubernetes control plane and a local AWS."""
+"""What the tests, the demo and the benchmark run on: a Kubernetes control plane, a local AWS, a release of the chart."""

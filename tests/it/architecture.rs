@@ -23,9 +23,10 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "src/api",
     "src/link/plan.rs",
+    "src/link/status.rs",
     "src/link/parts",
     "src/link/facts.rs",
     "src/link/facts",

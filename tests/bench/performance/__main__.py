@@ -35,21 +35,21 @@ def main() -> int:
     parser.add_argument("--links", type=_sizes, default=[1, 50, 500], help="numbers of links, as in 1,50,500")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     arguments = parser.parse_args()
+    results: list[dict] = []
     try:
         with stoppable():
-            results = _measure(arguments.links)
+            _measure(arguments.links, results)
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1
     except Stop:
         return 130
-    print(markdown(results))
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+    finally:
+        _publish(results, arguments.json)
     return 0
 
 
-def _measure(sizes: list[int]) -> list[dict]:
+def _measure(sizes: list[int], results: list[dict]) -> None:
     build.build(build.DEFAULT)
     with tempfile.TemporaryDirectory(prefix="redshift-link-performance-") as name:
         folder = Path(name)
@@ -57,11 +57,19 @@ def _measure(sizes: list[int]) -> list[dict]:
             cluster = Cluster(facts, Helm(folder))
             release = Release(cluster)
             release.install(_VALUES, "--create-namespace")
-            results = []
             for size in sizes:
                 print(f"== {time.strftime('%T')} {size} links", file=sys.stderr, flush=True)
-                results.append(Trial(cluster, release, folder, size).run())
-            return results
+                trial = Trial(cluster, release, folder, size)
+                results.append(trial.found)
+                trial.run()
+
+
+def _publish(results: list[dict], file: Path | None) -> None:
+    """Also what was measured before something failed: it took its time."""
+    if results:
+        print(markdown(results))
+    if results and file:
+        file.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
 
 
 def _sizes(text: str) -> list[int]:

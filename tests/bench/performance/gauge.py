@@ -61,7 +61,7 @@ class Gauge:
         """Megabytes that the program holds, and the most that it ever held."""
         status = Path(f"/proc/{self._pid}/status").read_text()
         now, most = (int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) / 1024 for name in ("VmRSS", "VmHWM"))
-        return now, most
+        return round(now, 1), round(most, 1)
 
     def _looped(self) -> int:
         text = self._pod.get("/metrics")

@@ -18,11 +18,9 @@ from .crowd import Crowd
 from .gauge import Gauge, Used
 
 LINKS_A_PAIR = 10
-# No link is looked at twice while others are created.
-LONG = "10m"
-# Settled rounds that are measured.
-ROUNDS = 2
 REQUESTED = f"{GROUP}/reconcile-requested-at"
+# Settled links are measured for so many seconds, or one interval if that is longer.
+SETTLED_SECONDS = 75
 
 
 class Trial:
@@ -31,54 +29,53 @@ class Trial:
     def __init__(self, cluster: Cluster, release: Release, folder: Path, size: int):
         self._cluster, self._release, self._folder = cluster, release, folder
         self._size, self._pairs = size, -(-size // LINKS_A_PAIR)
-        self._namespace = f"links-{size}"
-        # 5 looks a second at most: with more, the controller would wait for its own limit of calls
-        self._interval = max(30, size // 5)
-        self._patience = 120 + 3 * size
+        # so long that few links are looked at again while others are created, and that the controller does not wait
+        # for its own limit of calls when all is settled
+        self._interval = max(30, size // 2)
+        self._patience = 120 + size
+        self.found: dict = {"links": size, "pairs": self._pairs}
 
-    def run(self) -> dict:
-        """All phases; gives what was measured."""
-        self._cluster.namespace(self._namespace)
-        with servers.local_aws() as facts, self._cluster.watch(self._namespace) as watch:
+    def run(self) -> None:
+        """All phases. What was measured stands in `found`, also after a failure."""
+        namespace = f"links-{self._size}"
+        self._cluster.namespace(namespace)
+        with servers.local_aws() as facts, self._cluster.watch(namespace) as watch:
             aws = Bench(facts["url"])
             world = aws.post("world", pairs=self._pairs)
             pod = self._release.pod(self._folder, "--duration=12h")
+            pod.env["REDSHIFT_LINK_INTERVAL"] = f"{self._interval}s"
             pod.identify(aws, world)
             before = _inventories(aws)
             manifests = [self._manifest(world, number) for number in range(self._size)]
             crowd = Crowd(watch, [manifest["metadata"]["name"] for manifest in manifests])
-            with self._running(crowd, pod, aws, facts["pid"], LONG) as gauge:
-                found = self._create(crowd, gauge, manifests) | self._force(crowd, gauge)
-                first = gauge.memory()
-            with self._running(crowd, pod, aws, facts["pid"], f"{self._interval}s") as gauge:
-                found |= self._restart(crowd, gauge) | self._settle(crowd, gauge) | self._delete(crowd, gauge)
-                second = gauge.memory()
+            with self._running(crowd, pod, aws, facts["pid"]) as gauge:
+                self._create(crowd, gauge, manifests)
+                self._force(crowd, gauge)
+                self._settle(crowd, gauge)
+            with self._running(crowd, pod, aws, facts["pid"]) as gauge:
+                self._restart(crowd, gauge)
+                self._delete(crowd, gauge)
             if _inventories(aws) != before:
                 raise Failure(f"something of {self._size} links is left at AWS")
-        return {
-            "links": self._size,
-            "pairs": self._pairs,
-            **found,
-            "peakMegabytes": round(max(first[1], second[1]), 1),
-        }
 
     def _manifest(self, world: dict, number: int) -> dict:
         pair = world["pairs"][number // LINKS_A_PAIR]
         return link(f"link-{number:03}", pair["producer"]["clusterIdentifier"], pair["consumer"]["domainId"])
 
     @contextmanager
-    def _running(self, crowd: Crowd, pod: Pod, aws: Bench, aws_pid: int, interval: str) -> Iterator[Gauge]:
-        pod.env["REDSHIFT_LINK_INTERVAL"] = interval
-        log = self._folder / f"controller-{self._size}-{interval}.log"
+    def _running(self, crowd: Crowd, pod: Pod, aws: Bench, aws_pid: int) -> Iterator[Gauge]:
+        log = self._folder / "controller.log"
         with pod.running(log) as program:
             crowd.controller = program
             try:
                 pod.until_leading(program)
-                yield Gauge(aws, aws_pid, pod, program.pid)
+                gauge = Gauge(aws, aws_pid, pod, program.pid)
+                yield gauge
+                self.found["peakMegabytes"] = max(self.found.get("peakMegabytes", 0), gauge.memory()[1])
             except Failure as failure:
                 raise Failure(f"{failure}\n{tail(log)}") from failure
 
-    def _create(self, crowd: Crowd, gauge: Gauge, manifests: list[dict]) -> dict:
+    def _create(self, crowd: Crowd, gauge: Gauge, manifests: list[dict]) -> None:
         file = self._folder / "links.json"
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
         began = time.monotonic()
@@ -86,60 +83,58 @@ class Trial:
         applied = time.monotonic() - began
         crowd.until(lambda: len(crowd.ready) == self._size, "all links to be Ready", self._patience)
         waits = sorted(crowd.ready[name] - crowd.seen[name] for name in crowd.names)
-        return {
+        self.found["create"] = {
             "applySeconds": round(applied, 2),
-            "readySeconds": round(max(crowd.ready.values()) - began, 2),
-            "readySecondsMedian": round(statistics.median(waits), 2),
-            "readySecondsP99": round(waits[min(len(waits) - 1, int(0.99 * len(waits)))], 2),
-            "create": self._per_link(gauge.end()),
+            "seconds": round(max(crowd.ready.values()) - began, 2),
+            "secondsMedian": round(statistics.median(waits), 2),
+            "secondsP99": round(waits[min(len(waits) - 1, int(0.99 * len(waits)))], 2),
+            **self._per_link(gauge.end()),
         }
 
-    def _force(self, crowd: Crowd, gauge: Gauge) -> dict:
+    def _force(self, crowd: Crowd, gauge: Gauge) -> None:
         """A round in which every link is asked for, so that each wants answers younger than the question."""
         gauge.begin()
         self._kubectl(crowd, "annotate", LINKS, "--all", f"{REQUESTED}=now", "--overwrite")
         done = lambda: all(crowd.handled[name] == "now" for name in crowd.names)
         crowd.until(done, "all links to be looked at", self._patience)
-        return {"forcedRound": self._per_link(gauge.end())}
+        self.found["forced"] = self._per_link(gauge.end())
 
-    def _restart(self, crowd: Crowd, gauge: Gauge) -> dict:
-        """The first look of a new process at each link."""
-        began = time.monotonic()
-        known = lambda: gauge.loops() >= self._size and crowd.all_ready()
-        crowd.until(known, "a new process to have looked at all links, and all to be Ready", self._patience)
-        return {"restartSeconds": round(time.monotonic() - began, 2), "restart": self._per_link(gauge.end())}
-
-    def _settle(self, crowd: Crowd, gauge: Gauge) -> dict:
+    def _settle(self, crowd: Crowd, gauge: Gauge) -> None:
         """Rounds in which there is nothing to be done."""
         gauge.begin()
-        crowd.follow(ROUNDS * self._interval)
+        crowd.follow(max(SETTLED_SECONDS, self._interval))
         used = gauge.end()
         if used.writes or not crowd.all_ready():
             unready = self._size - len(crowd.ready_now)
             raise Failure(
                 f"nothing was to be done, but there were {used.writes} writes, and {unready} links are not Ready"
             )
-        settled = {
+        self.found["settled"] = {
             "intervalSeconds": self._interval,
             "looks": used.loops,
-            "looksPerLink": round(used.loops / self._size, 2),
             "readsPerLook": round(used.reads / used.loops, 2),
             "cpuMillisecondsPerLook": round(1000 * used.cpu / used.loops, 2),
             "awsCpuSeconds": round(used.aws_cpu, 2),
-            "megabytes": round(gauge.memory()[0], 1),
+            "megabytes": gauge.memory()[0],
         }
-        return {"settled": settled}
 
-    def _delete(self, crowd: Crowd, gauge: Gauge) -> dict:
+    def _restart(self, crowd: Crowd, gauge: Gauge) -> None:
+        """The first look of a new process at each link."""
+        began = time.monotonic()
+        known = lambda: gauge.loops() >= self._size and crowd.all_ready()
+        crowd.until(known, "a new process to have looked at all links, and all to be Ready", self._patience)
+        self.found["restart"] = {"seconds": round(time.monotonic() - began, 2), **self._per_link(gauge.end())}
+
+    def _delete(self, crowd: Crowd, gauge: Gauge) -> None:
         gauge.begin()
         began = time.monotonic()
         self._kubectl(crowd, "delete", LINKS, "--all", "--wait=false")
         crowd.until(lambda: len(crowd.gone) == self._size, "all links to be gone", self._patience)
         seconds = round(max(crowd.gone.values()) - began, 2)
-        return {"deleteSeconds": seconds, "delete": self._per_link(gauge.end())}
+        self.found["delete"] = {"seconds": seconds, **self._per_link(gauge.end())}
 
     def _kubectl(self, crowd: Crowd, *arguments: str) -> None:
-        crowd.while_running(self._cluster, self._folder / "kubectl.log", *arguments, "-n", self._namespace)
+        crowd.while_running(self._cluster, self._folder / "kubectl.log", *arguments, "-n", f"links-{self._size}")
 
     def _per_link(self, used: Used) -> dict:
         return {

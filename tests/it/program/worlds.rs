@@ -109,6 +109,18 @@ async fn a_minute_of_throttling() {
 async fn accounts_that_cannot_be_entered() {
     let stage = Stage::set("entrance").await;
     let mut program = stage.program();
+    // a file that does not parse leaves the last good one in force, and is told
+    stage.apply(&stage.manifest("before", |_| {}));
+    stage.until_ready("before", "True InPlace").await;
+    std::fs::write(&stage.accounts, "accounts: {").expect("written");
+    let told = || {
+        let events = stage.plane().kubectl(&["get", "events.events.k8s.io", "-n", "default", "-o", "json"]);
+        events.contains("AccountsFileNotTaken")
+    };
+    stage.until("the broken file to be told", told).await;
+    stage.until_ready("before", "True InPlace").await;
+    stage.delete("before");
+    stage.until_gone("before").await;
     stage.set_accounts(|file| file["accounts"][0]["externalId"] = "another".into());
     shows_and_heals(
         &stage,
