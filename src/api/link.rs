@@ -77,8 +77,9 @@ pub struct CrossAccountRedshiftLinkSpec {
     /// The VPC peering connection. Absent: one is made, with DNS resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peering: Option<PeeringSpec>,
-    /// What happens to things at AWS when this object is deleted: `Delete` removes all that it made and nobody else
-    /// needs; `Retain` leaves all in place and gives it up. Absent: `Delete`.
+    /// What happens to things at AWS when this object is deleted: `Delete` removes all that it made and no other link
+    /// needs; `Retain` leaves it in place and gives it up, but for what other links share, which goes with the last of
+    /// them. Absent: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Tags for the roles that are made for this link alone. Things shared with other links do not carry them.
@@ -260,8 +261,8 @@ pub struct PeeringSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::peering_id")]
     pub existing_id: Option<String>,
-    /// Whether to make a route although a broader one carries the same addresses today, which moves live traffic.
-    /// Absent: false.
+    /// Whether to make a route although a broader one carries the same addresses today, which moves live traffic; the
+    /// accounts file must allow it on both sides. Absent: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take_over_routes: Option<bool>,
 }

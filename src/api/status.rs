@@ -32,6 +32,11 @@ pub struct LinkStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub peering_connection_id: Option<String>,
+    /// Ids of connections that this link's routes go through, or went through: once AWS has forgotten a connection, its
+    /// routes are found by its id alone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "ids")]
+    pub connections: BTreeSet<String>,
     /// What this link needs of what several links share, written before the first of it is made.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(schema_with = "names")]
@@ -85,6 +90,13 @@ pub struct Undone {
     pub times: Vec<Time>,
     /// The generation of the spec at that time: a change of the spec starts anew.
     pub generation: i64,
+}
+
+/// A few ids in an order that does not change.
+fn ids(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "maxItems": 50, "items": {"type": "string", "maxLength": 32}, "x-kubernetes-list-type": "atomic"
+    })
 }
 
 /// A set of keys in an order that does not change, and with bounds.

@@ -282,7 +282,11 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
         (Service::Iam, "DeleteConflict" | "DeleteConflictException") => Class::Blocked,
         (
             Service::Ec2,
-            "RouteAlreadyExists" | "InvalidPermission.Duplicate" | "InvalidStateTransition" | "IncorrectState",
+            "RouteAlreadyExists"
+            | "InvalidPermission.Duplicate"
+            | "InvalidStateTransition"
+            | "IncorrectState"
+            | "VpcPeeringConnectionAlreadyExists",
         ) => Class::Stale,
         // a connection that is about to be active; the same code as for the wrong account, hence the message
         (Service::Ec2, "OperationNotPermitted") if message.contains("is not active") => Class::Transient,
@@ -370,7 +374,7 @@ mod tests {
                 Transient,
             ),
             (Ec2, "OperationNotPermitted", "User (1) cannot accept peering pcx-1", Blocked),
-            (Ec2, "VpcPeeringConnectionAlreadyExists", "", Blocked),
+            (Ec2, "VpcPeeringConnectionAlreadyExists", "", Stale),
             (Ec2, "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", "", Blocked),
             (Ec2, "RouteLimitExceeded", "", Blocked),
             (Ec2, "RulesPerSecurityGroupLimitExceeded", "", Blocked),

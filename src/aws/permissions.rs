@@ -61,11 +61,12 @@ fn lets_go(kind: EffectKind) -> bool {
         || [EffectKind::TagRole, EffectKind::CreateTags, EffectKind::ModifyVpcPeeringConnectionOptions].contains(&kind)
 }
 
-/// Reads of a service that only one side has are needed only there.
+/// Reads of a service that only one side has are needed only there; in an account that no link may use any more, to
+/// find what is left.
 fn is_for(read: Operation, sides: &BTreeSet<Side>) -> bool {
     match read.service {
-        Service::Redshift => sides.contains(&Side::Producer),
-        Service::SageMaker => sides.contains(&Side::Consumer),
+        Service::Redshift => sides.is_empty() || sides.contains(&Side::Producer),
+        Service::SageMaker => sides.is_empty() || sides.contains(&Side::Consumer),
         Service::Sts | Service::Iam | Service::Ec2 => true,
     }
 }

@@ -202,15 +202,11 @@ fn strings(value: &Value) -> Option<BTreeSet<String>> {
     }
 }
 
-/// The AWS principals of all Allow statements of a trust policy: ARNs, and ids (`AROA...`) of roles that are gone.
+/// The AWS principals that a trust policy names, let in or shut out: ARNs, and ids (`AROA...`) of roles that are gone.
 #[must_use]
-pub fn trusted_aws_principals(trust: &str) -> BTreeSet<String> {
+pub fn named_aws_principals(trust: &str) -> BTreeSet<String> {
     let Some(Meaning(statements)) = meaning(trust) else { return BTreeSet::new() };
-    statements
-        .into_iter()
-        .filter(|s| !s.deny)
-        .flat_map(|s| s.principals.get("AWS").cloned().unwrap_or_default())
-        .collect()
+    statements.into_iter().flat_map(|s| s.principals.get("AWS").cloned().unwrap_or_default()).collect()
 }
 
 /// True where a trust policy lets a service do an action, under whatever condition.
@@ -323,7 +319,8 @@ mod tests {
     fn the_ledger_reads_arns_and_dead_ids() {
         let trust = r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":["AROADEAD","arn:aws:iam::1:role/a"]},"Action":"sts:AssumeRole"},
             {"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::1:role/b"},"Action":"sts:AssumeRole"}]}"#;
-        assert_eq!(trusted_aws_principals(trust), BTreeSet::from(["AROADEAD".into(), "arn:aws:iam::1:role/a".into()]));
+        let named = ["AROADEAD", "arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b"].map(str::to_owned);
+        assert_eq!(named_aws_principals(trust), BTreeSet::from(named));
     }
 
     #[test]

@@ -83,20 +83,20 @@ impl<K: Ord + Clone, V: Clone + Default> Lane<K, V> {
             ids = BTreeSet::from([id.clone()]);
             (began, found) = (Began::now(), call(ids.clone()).await);
         }
+        // what this call found is the answer, however long it took: age matters for answers to others
+        let answers: BTreeMap<K, Look<V>> = match found {
+            Ok(mut found) => {
+                let answer = |id: K| (id.clone(), Ok(found.remove(&id).unwrap_or_default()));
+                ids.into_iter().map(answer).collect()
+            }
+            Err(error) => ids.into_iter().map(|id| (id, Err(error.clone()))).collect(),
+        };
+        let own = answers[&id].clone();
         place.with(|state| {
             state.answers.retain(|_, (began, _)| !began.is_older_than(KEPT));
-            match found {
-                Ok(mut found) => {
-                    let answers = ids.into_iter().map(|id| {
-                        let answer = found.remove(&id).unwrap_or_default();
-                        (id, (began, Ok(answer)))
-                    });
-                    state.answers.extend(answers);
-                }
-                Err(error) => state.answers.extend(ids.into_iter().map(|id| (id, (began, Err(error.clone()))))),
-            }
+            state.answers.extend(answers.into_iter().map(|(id, answer)| (id, (began, answer))));
         });
-        place.fresh(&id, fresh).expect("the call just made began after it was asked for")
+        own
     }
 
     fn place(&self, at: &Scope) -> Arc<Place<K, V>> {
@@ -210,6 +210,17 @@ mod tests {
         assert_eq!(ask(start).await, Ok(2));
         tokio::time::advance(Duration::from_secs(11)).await;
         assert_eq!(ask(start).await, Ok(3), "too old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_longer_than_answers_may_be_old_is_answered() {
+        let lane = Lane::<(), u32>::default();
+        let at = Scope::new("111122223333", "eu-west-1");
+        let answer = lane.get(&at, (), anew(), |_| async {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            Ok(Found::from([((), 7)]))
+        });
+        assert_eq!(answer.await, Ok(7));
     }
 
     #[tokio::test(start_paused = true)]

@@ -151,7 +151,7 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => {
-            context.around.dropped(link.metadata.uid.as_deref().unwrap_or_default());
+            context.around.dropped(link);
             Err(Failure::Timeout)
         }
     }

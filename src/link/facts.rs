@@ -99,12 +99,9 @@ impl Facts {
     /// Everything that this link needs of what links share.
     #[must_use]
     pub fn wants(&self, request: &Request<'_>) -> BTreeSet<Want> {
-        let mut wants = BTreeSet::new();
-        if request.existing_peering().is_none() {
-            wants.insert(Want::Peering(VpcPair::of(&self.producer.vpc, &self.consumer.vpc)));
-            if request.dns_resolution() != Some(false) {
-                wants.insert(self.dns_resolution());
-            }
+        let mut wants = BTreeSet::from([Want::Peering(VpcPair::of(&self.producer.vpc, &self.consumer.vpc))]);
+        if request.existing_peering().is_none() && request.dns_resolution() != Some(false) {
+            wants.insert(self.dns_resolution());
         }
         wants.extend(self.routes().into_iter().map(|(at, table, cidr)| Want::Route { at, table, cidr }));
         wants.extend(self.permits().into_iter().map(|(at, group, permit)| Want::Rule { at, group, permit }));

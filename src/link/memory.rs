@@ -4,6 +4,7 @@ use super::act::Acted;
 use super::status::Pace;
 use crate::api::CrossAccountRedshiftLink;
 use crate::aws::accounts::Accounts;
+use crate::aws::effect::Effect;
 use crate::aws::error::Service;
 use crate::aws::moment::Moment;
 use kube::ResourceExt;
@@ -37,6 +38,11 @@ pub struct Memory {
     attempts: u32,
     /// Until when a call of ours whose answer was lost may still be executed.
     uncertain_until: Option<Instant>,
+    /// Until when what we made may not be seen yet: AWS shows own writes late.
+    unseen_until: Option<Instant>,
+    /// What the last loop executed, and whether the one before executed the same.
+    executed: Vec<Effect>,
+    repeats: bool,
     /// The version of the object, and the accounts, that the last loop ended with.
     ended_with: Option<(Option<String>, Arc<Accounts>)>,
 }
@@ -49,6 +55,9 @@ impl Default for Memory {
             due: Instant::now(),
             attempts: 0,
             uncertain_until: None,
+            unseen_until: None,
+            executed: vec![],
+            repeats: false,
             ended_with: None,
         }
     }
@@ -85,18 +94,37 @@ impl Memory {
         (*version == link.resource_version() && Arc::ptr_eq(known, accounts)).then_some(rest)
     }
 
-    /// From when on nothing of ours can still be on its way.
+    /// From when on nothing of ours can still arrive.
+    #[must_use]
+    pub fn arrived_by(&self, at_least: Instant) -> Instant {
+        self.uncertain_until.map_or(at_least, |until| until.max(at_least))
+    }
+
+    /// From when on what a look does not show is not there.
     #[must_use]
     pub fn certain_from(&self, at_least: Instant) -> Instant {
-        self.uncertain_until.map_or(at_least, |until| until.max(at_least))
+        let arrived = self.arrived_by(at_least);
+        self.unseen_until.map_or(arrived, |until| until.max(arrived))
     }
 
     /// Effects were executed, or failed.
     pub fn acted(&mut self, acted: &Acted, grace: Duration) {
         self.ended.extend(acted.ended.iter().map(|(service, at)| (*service, *at)));
+        let until = Some(Instant::now() + grace);
         if acted.uncertain {
-            self.uncertain_until = Some(Instant::now() + grace);
+            self.uncertain_until = until;
         }
+        if acted.executed.iter().any(|effect| !effect.kind().takes_down()) {
+            self.unseen_until = until;
+        }
+        self.repeats = !acted.executed.is_empty() && acted.executed == self.executed;
+        self.executed.clone_from(&acted.executed);
+    }
+
+    /// The last loop executed the very effects of the one before: they succeed, and are not seen to have any.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.repeats
     }
 
     /// The loop was dropped, with whatever it had under way.

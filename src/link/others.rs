@@ -30,6 +30,11 @@ impl Holder {
     pub fn lives_with(&self, want: &Want) -> bool {
         self.scopes.is_empty() || want.scopes().iter().any(|scope| self.scopes.contains(*scope))
     }
+
+    /// Whether the link could remove this thing itself, when it needs it no more: it lives at all of its ends.
+    fn could_remove(&self, want: &Want) -> bool {
+        want.scopes().iter().all(|scope| self.scopes.contains(*scope))
+    }
 }
 
 /// Whether something may go.
@@ -51,10 +56,11 @@ impl Others {
         if let Some(link) = self.wanted.get(want) {
             return Verdict::Wanted(link);
         }
-        if let Some(holder) = self.everything.iter().find(lives_there) {
+        if let Some(holder) = self.everything.iter().find(|holder| holder.could_remove(want)) {
             return Verdict::Wanted(&holder.link);
         }
-        match self.not_yet.iter().find(lives_there) {
+        // not to be left to a link that could not remove it later
+        match self.everything.iter().chain(&self.not_yet).find(lives_there) {
             Some(holder) => Verdict::Undecided(&holder.link),
             None => Verdict::Free,
         }

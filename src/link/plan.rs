@@ -36,9 +36,16 @@ pub struct Plan {
     pub role_arn: Option<String>,
     /// Id of the active connection.
     pub peering: Option<String>,
+    /// Ids of connections of ours through which routes go, or may still go.
+    pub connections: BTreeSet<String>,
+    /// All that is wanted of what links share is there.
+    pub in_place: bool,
     /// Where the look ended before all parts were looked at, and why.
     pub halted_at: Option<(Part, Class)>,
 }
+
+/// So many things that links share may one of them want.
+const WANTS: usize = 250;
 
 /// What must be read before the rest can be computed.
 pub type Unread = BTreeSet<Read>;
@@ -49,10 +56,23 @@ pub type Unread = BTreeSet<Read>;
 /// Something must be read first.
 pub fn wants(request: &Request<'_>, seen: &Seen) -> Result<Result<BTreeSet<Want>, Finding>, Unread> {
     match facts(request, seen) {
-        Ok(facts) => Ok(Ok(facts.wants(request))),
+        Ok(facts) => Ok(all_wants(request, &facts)),
         Err(Halt::Unread(unread)) => Err(unread),
         Err(other) => Ok(Err(finding(Part::ProducerRole, other))),
     }
+}
+
+fn all_wants(request: &Request<'_>, facts: &Facts) -> Result<BTreeSet<Want>, Finding> {
+    let wants = facts.wants(request);
+    if wants.len() <= WANTS {
+        return Ok(wants);
+    }
+    let message = format!(
+        "{} routes and rules would be needed, and a link can have {WANTS}: name fewer subnets or groups, or join VPCs with \
+         fewer blocks",
+        wants.len()
+    );
+    Err(Finding::terminal(Part::Routes, "TooMany", message))
 }
 
 /// The plan that makes and keeps a link.
@@ -67,7 +87,10 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
             return Ok(halted(request, finding(Part::ProducerRole, halt)));
         }
     };
-    let wants = facts.wants(request);
+    let wants = match all_wants(request, &facts) {
+        Ok(wants) => wants,
+        Err(finding) => return Ok(halted(request, finding)),
+    };
     let connection = peering::connection(request, &facts, seen);
     let through = connection.clone().unwrap_or(Connection::Coming);
     let parts = [
@@ -75,11 +98,12 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
         (Part::ConsumerPolicy, consumer_policy::plan(request, &facts, seen)),
         (Part::SourceIdentity, source_identity::plan(request, &facts, seen)),
         (Part::Peering, peering::plan(request, &facts, seen)),
-        (Part::Routes, routes::plan(request, &facts, seen, &through)),
+        (Part::Routes, routes::plan(request, &facts, seen, &through, others)),
         (Part::Firewall, firewall::plan(request, &facts, seen, &through)),
     ];
-    let sweeps = sweeps(request, seen, &wants, others);
+    let (sweeps, connections) = sweeps(request, seen, &wants, others);
     let mut plan = collect(parts)?;
+    plan.connections = connections;
     let (steps, findings, undone) = contest(
         std::mem::take(&mut plan.steps),
         &peering::turned_down(request, &facts, seen),
@@ -103,6 +127,7 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
         .map(|step| step.part)
         .chain(plan.findings.iter().map(|f| f.part))
         .any(|p| network.contains(&p));
+    plan.in_place = !incomplete;
     let waits = incomplete.then_some("what is wanted to be in place");
     let swept = collect(sweeps)?;
     plan.steps.extend(swept.steps.into_iter().map(|step| step.waiting_for(waits)));
@@ -115,11 +140,11 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
 /// # Errors
 /// Something must be read first.
 pub fn take_down(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan, Unread> {
-    let mut parts = sweeps(request, seen, &BTreeSet::new(), others);
+    let (mut parts, connections) = sweeps(request, seen, &BTreeSet::new(), others);
     parts.push((Part::ConsumerPolicy, consumer_policy::teardown(request, seen)));
     parts.push((Part::ProducerRole, teardown_role(request, seen)));
     parts.sort_by_key(|(part, _)| TAKING_DOWN.iter().position(|other| other == part));
-    collect(parts)
+    Ok(Plan { connections, ..collect(parts)? })
 }
 
 fn teardown_role(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
@@ -148,24 +173,35 @@ pub fn halted(request: &Request<'_>, finding: Finding) -> Plan {
         undone: before.undone,
         role_arn: before.role_arn,
         peering: before.peering_connection_id,
+        connections: before.connections,
         ..Plan::default()
     }
 }
 
 type Planned = (Part, Result<PartPlan, Halt>);
 
-/// Removal of what is ours and wanted by nobody: each part needs to know what is left of those before it.
-fn sweeps(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Vec<Planned> {
+/// Removal of what is ours and wanted by nobody: each part needs to know what is left of those before it. Gives also
+/// the connections to be remembered.
+fn sweeps(
+    request: &Request<'_>,
+    seen: &Seen,
+    wants: &BTreeSet<Want>,
+    others: &Others,
+) -> (Vec<Planned>, BTreeSet<String>) {
     let firewall = firewall::sweep(request, seen, wants, others);
     let routes = routes::sweep(request, seen, wants, others);
     // what could not be seen may still be there
     let left = |plan: &PartPlan| !(plan.steps.is_empty() && plan.findings.is_empty());
     let rules_left = firewall.as_ref().map_or(true, left);
     let route_left =
-        |id: &str| routes.as_ref().map_or(true, |(plan, used)| !plan.findings.is_empty() || used.contains(id));
+        |id: &str| routes.as_ref().map_or(true, |swept| !swept.plan.findings.is_empty() || swept.going.contains(id));
     let still_used = |id: &str| rules_left || route_left(id);
     let peering = peering::sweep(request, seen, wants, others, &still_used);
-    vec![(Part::Firewall, firewall), (Part::Routes, routes.map(|(plan, _)| plan)), (Part::Peering, peering)]
+    let (routes, connections) = match routes {
+        Ok(swept) => (Ok(swept.plan), swept.connections),
+        Err(halt) => (Err(halt), routes::remembered(request).clone()),
+    };
+    (vec![(Part::Firewall, firewall), (Part::Routes, routes), (Part::Peering, peering)], connections)
 }
 
 /// One plan of all parts; what is unread in any of them comes first.

@@ -87,7 +87,9 @@ impl Loop {
 
     /// At the start: this object exists, so nothing that it may want is removed before it was looked at.
     pub fn expect(&self, link: &CrossAccountRedshiftLink) {
-        if has_finalizer(link) && link.metadata.deletion_timestamp.is_none() {
+        // what a deleted link leaves in place is not to be taken for unwanted before its mark is off
+        let takes_down = link.metadata.deletion_timestamp.is_some() && link.spec.deletes();
+        if has_finalizer(link) && !takes_down {
             let (producer, consumer) = scopes(link);
             let name = format!("{}/{}", link.namespace().unwrap_or_default(), link.name_any());
             let holder = Holder { link: name, scopes: BTreeSet::from([producer, consumer]) };
@@ -115,9 +117,16 @@ impl Loop {
         rest
     }
 
-    /// A loop was dropped in the middle: any call of it may still be executed.
-    pub fn dropped(&self, uid: &str) {
-        self.memories.change(uid, |memory| memory.dropped(self.grace));
+    /// A loop was dropped in the middle: any call of it may still be executed, and it may not have said what it wants.
+    pub fn dropped(&self, link: &CrossAccountRedshiftLink) {
+        let uid = link.uid().unwrap_or_default();
+        self.memories.change(&uid, |memory| memory.dropped(self.grace));
+        if has_finalizer(link) && link.metadata.deletion_timestamp.is_none() {
+            let (producer, consumer) = scopes(link);
+            let name = format!("{}/{}", link.namespace().unwrap_or_default(), link.name_any());
+            let holder = Holder { link: name, scopes: BTreeSet::from([producer, consumer]) };
+            self.register.unobservable(&uid, holder, wants_in_status(link));
+        }
     }
 
     /// An object is gone.
@@ -155,8 +164,10 @@ impl Loop {
             certain: Instant::now() >= memory.certain_from(self.started + self.grace),
             interval: SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX),
         };
-        let since = Since::new(link, &memory);
+        let mut since = Since::new(link, &memory);
         if link.metadata.deletion_timestamp.is_some() {
+            // the finalizer goes only after a fresh look
+            since.asked = Moment::now();
             return self.take_down(&request, accounts, &since).await;
         }
         match grants {
@@ -176,7 +187,10 @@ impl Loop {
 
     fn denied(&self, request: &Request<'_>, denied: &Denied) -> Outcome {
         if has_finalizer(request.link) {
-            self.register.unobservable(request.uid(), holder(request), wants_in_status(request));
+            // anybody may write a finalizer: who is denied and never had anything holds nothing up
+            let wants = wants_in_status(request.link);
+            let none = request.link.status.as_ref().is_none_or(|status| status.wants.is_empty());
+            self.register.unobservable(request.uid(), holder(request), wants.or(none.then(BTreeSet::new)));
         }
         let reason = match denied {
             Denied::NotConfigured(_) => "AccountNotConfigured",
@@ -194,24 +208,27 @@ impl Loop {
         let mut seen = Seen::default();
         let found = observe(&self.reads, &mut seen, |read| since.of(read), |seen| plan::wants(request, seen)).await;
         let wants = found.clone().unwrap_or_default();
+        // what it has stays wanted until what it wants now is in place: no other link's loop may take it meanwhile
+        let held: BTreeSet<Want> =
+            wants.iter().cloned().chain(wants_in_status(request.link).unwrap_or_default()).collect();
         if has_finalizer(request.link) {
             match found {
-                Err(_) => self.register.unobservable(request.uid(), holder(request), wants_in_status(request)),
-                Ok(wants) => match self.register.publish(request.uid(), holder(request), wants.clone()) {
+                Err(_) => self.register.unobservable(request.uid(), holder(request), wants_in_status(request.link)),
+                Ok(_) => match self.register.publish(request.uid(), holder(request), held.clone()) {
                     Ok(free) => {
                         if since.shared_after(free) {
                             self.memories.change(request.uid(), |memory| memory.wants_since = Some(free));
                             seen.forget_route_tables();
                         }
                     }
-                    Err(held) => {
-                        let held = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                        let message = format!("waits for the end of the removal of {held}, which another link began");
+                    Err(going) => {
+                        let going = going.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                        let message = format!("waits for the end of the removal of {going}, which another link began");
                         let outcome = Outcome::Kept(
                             plan::halted(request, Finding::waiting(Part::Peering, "RemovalUnderWay", message)),
                             vec![],
                         );
-                        return self.report(request, accounts, &wants, &outcome, &Acted::default()).await;
+                        return self.report(request, accounts, &held, &outcome, &Acted::default()).await;
                     }
                 },
             }
@@ -220,7 +237,12 @@ impl Loop {
         let plan = observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::keep(request, seen, &others)).await;
         if request.only_looks() {
             let outcome = Outcome::Kept(plan, vec![]);
-            return self.report(request, accounts, &wants, &outcome, &Acted::default()).await;
+            return self.report(request, accounts, &held, &outcome, &Acted::default()).await;
+        }
+        let wants = if plan.in_place { wants } else { held };
+        if plan.in_place {
+            // cannot be held up: all of it was published before
+            let _ = self.register.publish(request.uid(), holder(request), wants.clone());
         }
         let recorded;
         let mut request = *request;
@@ -236,7 +258,7 @@ impl Loop {
 
     fn must_record(&self, request: &Request<'_>, plan: &plan::Plan, wants: &BTreeSet<Want>) -> bool {
         let makes = plan.steps.iter().any(|s| s.waits.is_none() && matches!(s.shared, Some(Shared::Makes)));
-        makes && wants_in_status(request).as_ref() != Some(wants)
+        makes && wants_in_status(request.link).as_ref() != Some(wants)
     }
 
     async fn take_down(
@@ -249,7 +271,7 @@ impl Loop {
             self.register.withdraw(request.uid());
         } else {
             // until its mark is off, nobody else may take for unwanted what this link leaves in place
-            self.register.unobservable(request.uid(), holder(request), wants_in_status(request));
+            self.register.unobservable(request.uid(), holder(request), wants_in_status(request.link));
         }
         let mut seen = Seen::default();
         let others = self.register.others(request.uid());
@@ -258,8 +280,8 @@ impl Loop {
         if !plan.steps.is_empty() || !plan.findings.is_empty() {
             return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
         }
-        let certain = self.memories.get(request.uid()).certain_from(self.started + self.grace);
-        if Instant::now() < certain {
+        // known before the reads began
+        if !request.certain {
             let message =
                 "nothing is left to be seen; waits until calls whose answers were lost can no longer be executed";
             let plan = plan::Plan {
@@ -314,14 +336,18 @@ impl Loop {
                 self.kubernetes.tell(request.link, &happening).await;
             }
         }
-        let pace = pace(request, outcome, acted.executed.len());
+        let pace = match pace(request, outcome, acted.executed.len()) {
+            // it succeeds and changes nothing that can be seen: not for ever at this pace
+            Pace::Soon if self.memories.get(request.uid()).repeats() => Pace::Retry,
+            pace => pace,
+        };
         // What the process before this one, or a lost answer, left under way may still arrive: look again at the
         // latest when it no longer can.
         let now = Instant::now();
-        let certain = self.memories.get(request.uid()).certain_from(self.started + self.grace);
         let memory = self.memories.change(request.uid(), |memory| {
             let due = memory.due_after(pace, self.interval, request.uid());
-            let due = if certain > now { due.min(certain - now) } else { due };
+            let arrived = memory.arrived_by(self.started + self.grace);
+            let due = if arrived > now { due.min(arrived - now) } else { due };
             memory.rest(version, due, accounts.clone());
         });
         Ok(Some(memory.due.saturating_duration_since(now)))
@@ -388,8 +414,8 @@ fn holder(request: &Request<'_>) -> Holder {
 }
 
 /// What the status says that this link wants; none where it says nothing, or something this version cannot read.
-fn wants_in_status(request: &Request<'_>) -> Option<BTreeSet<Want>> {
-    let status: &LinkStatus = request.link.status.as_ref()?;
+fn wants_in_status(link: &CrossAccountRedshiftLink) -> Option<BTreeSet<Want>> {
+    let status: &LinkStatus = link.status.as_ref()?;
     if status.wants.is_empty() {
         return None;
     }

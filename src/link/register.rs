@@ -49,6 +49,8 @@ pub struct Claim {
     register: Register,
     want: Want,
     settled: bool,
+    /// Until when an earlier try, whose answer was lost, may still be executed.
+    earlier: Option<Instant>,
 }
 
 impl Register {
@@ -151,8 +153,9 @@ impl Register {
         if held || by_others {
             return None;
         }
-        state.removals.insert(want.clone(), Removal { uid: uid.into(), until: None });
-        Some(Claim { register: self.clone(), want: want.clone(), settled: false })
+        let before = state.removals.insert(want.clone(), Removal { uid: uid.into(), until: None });
+        let earlier = before.and_then(|removal| removal.until).filter(|until| *until > now);
+        Some(Claim { register: self.clone(), want: want.clone(), settled: false, earlier })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -164,7 +167,15 @@ impl Claim {
     /// The removal was answered: it is done, or was refused and will not be done.
     pub fn settle(mut self) {
         self.settled = true;
-        self.register.lock().removals.remove(&self.want);
+        let mut state = self.register.lock();
+        match self.earlier {
+            Some(until) => {
+                if let Some(removal) = state.removals.get_mut(&self.want) {
+                    removal.until = Some(until);
+                }
+            }
+            None => drop(state.removals.remove(&self.want)),
+        }
     }
 }
 
@@ -182,8 +193,9 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::super::others::Verdict;
+    use super::super::want::VpcPair;
     use super::*;
-    use crate::aws::scope::Scope;
+    use crate::aws::scope::{Scope, VpcRef};
 
     const GRACE: Duration = Duration::from_secs(300);
 
@@ -235,9 +247,8 @@ mod tests {
         drop(register.claim("a", &want("t1")).unwrap());
         assert!(register.claim("c", &want("t1")).is_none());
         let again = register.claim("a", &want("t1"));
-        assert!(again.is_some(), "who began it may try it again");
-        drop(again);
-        assert!(register.publish("b", who("ml/b"), set(&["t1"])).is_err());
+        again.expect("who began it may try it again").settle();
+        assert!(register.publish("b", who("ml/b"), set(&["t1"])).is_err(), "the first try may still arrive");
         tokio::time::advance(GRACE).await;
         assert!(register.publish("b", who("ml/b"), set(&["t1"])).is_ok());
     }
@@ -255,6 +266,11 @@ mod tests {
         assert!(register.claim("a", &want("t1")).is_some(), "what its status lists counts");
         register.unobservable("c", who("ml/c"), None);
         assert_eq!(register.others("a").verdict(&want("t9")), Verdict::Wanted("ml/c"), "with no status it wants all");
+        let there = VpcRef { at: Scope::new("444455556666", "eu-west-1"), id: "vpc-c".into() };
+        let here = VpcRef { at: at(), id: "vpc-p".into() };
+        let beyond = Want::Peering(VpcPair::of(&here, &there));
+        let verdict = register.others("a").verdict(&beyond) == Verdict::Undecided("ml/c");
+        assert!(verdict, "what it could not remove itself is not left to it");
         register.publish("c", who("ml/c"), set(&[])).unwrap();
         register.unobservable("c", who("ml/c"), None);
         assert!(register.claim("a", &want("t9")).is_some(), "what was published counts on");

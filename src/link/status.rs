@@ -81,12 +81,14 @@ pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) 
             status.undone = before.undone;
             status.role_arn = before.role_arn;
             status.peering_connection_id = before.peering_connection_id;
+            status.connections = before.connections;
         }
         Outcome::Kept(plan, _) | Outcome::TakenDown(plan, _) => {
             status.used = plan.used.iter().take(500).cloned().collect();
             status.undone.clone_from(&plan.undone);
             status.role_arn.clone_from(&plan.role_arn);
             status.peering_connection_id.clone_from(&plan.peering);
+            status.connections = plan.connections.iter().take(50).cloned().collect();
             status.plan = plan.steps.iter().take(500).map(planned).collect();
         }
     }

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 const REST: SignedDuration = SignedDuration::from_hours(24);
 const LIMIT: usize = 3;
+const SETTLING: SignedDuration = SignedDuration::from_mins(2);
+/// So many records are kept, the latest of them.
+const RECORDS: usize = 100;
 
 /// Records what is missing although the last status says that it was there, and takes out the steps that would make
 /// again what is contested.
@@ -36,6 +39,8 @@ pub fn contest(
             note(&mut records, key, generation, now);
         }
     }
+    let surplus = records.len().saturating_sub(RECORDS);
+    records.drain(..surplus);
     let (mut kept, mut findings, mut dropped) = (vec![], vec![], false);
     for step in steps {
         let contested =
@@ -53,6 +58,8 @@ pub fn contest(
 
 fn note(records: &mut Vec<Undone>, key: &str, generation: i64, now: Timestamp) {
     match records.iter_mut().find(|record| record.resource == key) {
+        // AWS may show a thing just made, and then not: within minutes that is nobody's doing
+        Some(record) if record.times.last().is_some_and(|last| now.duration_since(last.0) < SETTLING) => {}
         Some(record) => {
             record.times.retain(|at| now.duration_since(at.0) < WINDOW);
             record.times.push(Time(now));
@@ -113,6 +120,7 @@ mod tests {
     #[test]
     fn three_times_in_an_hour_is_contested() {
         assert_eq!(undo_at(&[0, 10]).0.len(), 2);
+        assert_eq!(undo_at(&[0, 1, 2]).0.len(), 2, "within minutes it may be AWS that shows it late");
         let (steps, findings, _) = undo_at(&[0, 10, 20]);
         assert_eq!((steps.len(), findings[0].reason), (0, "Contested"), "what is chained to it goes with it");
         assert_eq!(undo_at(&[0, 50, 100]).0.len(), 2, "spread over more than an hour it is repaired");

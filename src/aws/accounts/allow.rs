@@ -70,8 +70,10 @@ pub fn allow<'a>(
     let roles = consumer.network.as_ref().map_or(&empty, |n| &n.role_arns);
     let consumer_asks: Vec<(&str, &BTreeSet<String>, Field)> =
         vec![("Studio domain", &domain, |a| &a.domains), ("VPC", &vpc, |a| &a.vpcs), ("role", roles, |a| &a.roles)];
-    let producer = side(accounts, &producer.account_id, tenant, Side::Producer, &producer_asks)?;
-    let consumer = side(accounts, &consumer.account_id, tenant, Side::Consumer, &consumer_asks)?;
+    let takes_over = spec.peering.as_ref().and_then(|peering| peering.take_over_routes).unwrap_or(false);
+    let side = |id: &str, which, asks: &[_]| side(accounts, id, tenant, which, asks, takes_over);
+    let producer = side(&producer.account_id, Side::Producer, &producer_asks)?;
+    let consumer = side(&consumer.account_id, Side::Consumer, &consumer_asks)?;
     let protected = |user: &&String| user.as_str() == "rdsdb" || producer.protected_database_users.contains(*user);
     if let Some(user) = users.iter().find(protected) {
         return Err(denied(producer, tenant, Side::Producer, format!("the protected database user {user}")));
@@ -90,15 +92,18 @@ fn side<'a>(
     tenant: Tenant<'_>,
     side: Side,
     asks: &[(&str, &BTreeSet<String>, Field)],
+    takes_over: bool,
 ) -> Result<&'a Account, Denied> {
     let id = AccountId(id.to_owned());
     let account = accounts.get(&id).ok_or_else(|| Denied::NotConfigured(id.clone()))?;
     // One entry must allow all of it: a cluster of one entry does not go with the groups of another.
     let missing = |entry: &Allow| {
-        asks.iter().enumerate().find_map(|(depth, (noun, wanted, field))| {
+        let unlisted = asks.iter().enumerate().find_map(|(depth, (noun, wanted, field))| {
             let refused = wanted.iter().find(|one| !has(field(entry), one))?;
             Some((depth, format!("{noun} {refused}")))
-        })
+        });
+        let moves_traffic = takes_over && !entry.take_over_routes;
+        unlisted.or(moves_traffic.then(|| (asks.len(), "peering.takeOverRoutes, which moves live traffic,".into())))
     };
     let mut nearest = None;
     for entry in account.allow.iter().filter(|entry| entry.side == side && is_for(&entry.namespaces, tenant)) {
@@ -138,7 +143,7 @@ accounts:
   protectedDatabaseUsers: [etl]
   allow:
   - {namespaces: [ml], as: producer, clusters: [warehouse], databaseGroups: [readers], databaseUsers: [etl, rdsdb, app]}
-  - {namespaces: [ml], as: producer, clusters: [finance]}
+  - {namespaces: [ml], as: producer, clusters: [finance], takeOverRoutes: true}
   - {namespaces: {matchLabels: {tier: test}}, as: producer, clusters: ["*"]}
 - id: "444455556666"
   roleArn: arn:aws:iam::444455556666:role/redshift-link
@@ -219,6 +224,17 @@ accounts:
                 "ml",
                 json!({"/producer/cluster/identifier": "finance", "/access": {"databaseGroups": ["readers"]}}),
                 "may not use",
+            ),
+            // each side must allow that live traffic moves
+            (
+                "ml",
+                json!({"/peering": {"takeOverRoutes": true}}),
+                "peering.takeOverRoutes, which moves live traffic, in account 1111",
+            ),
+            (
+                "ml",
+                json!({"/peering": {"takeOverRoutes": true}, "/producer/cluster/identifier": "finance"}),
+                "peering.takeOverRoutes, which moves live traffic, in account 4444",
             ),
             ("ml", network_with("vpcId", json!("vpc-2")), "VPC vpc-2"),
             (

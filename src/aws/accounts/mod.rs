@@ -74,6 +74,10 @@ pub struct Allow {
     /// Database users that may be named in `access.databaseUsers` (producer).
     #[serde(default)]
     pub database_users: BTreeSet<String>,
+    /// Whether routes may be made although broader ones carry the same addresses today, which moves live traffic. Both
+    /// sides must allow it.
+    #[serde(default)]
+    pub take_over_routes: bool,
     /// Studio domain ids (consumer).
     #[serde(default)]
     pub domains: BTreeSet<String>,

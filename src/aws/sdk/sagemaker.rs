@@ -70,7 +70,7 @@ pub(super) async fn user_profiles(
     let mut found = Found::new();
     for domain in domains {
         let mut all = StudioUsers::default();
-        let mut described = HashMap::new();
+        let mut there = BTreeSet::new();
         for profile in list_profiles(sdk, at, domain).await? {
             let (Some(name), Some(changed)) = (profile.user_profile_name, profile.last_modified_time) else { continue };
             let known = sdk.profiles.get(at, domain, &name, changed);
@@ -84,9 +84,11 @@ pub(super) async fn user_profiles(
             if !names_a_database_user(&name) {
                 all.unfit.insert(name.clone());
             }
-            described.insert(name, (changed, own));
+            // at once: a large domain may take more loops than one
+            sdk.profiles.put(at, domain, &name, (changed, own));
+            there.insert(name);
         }
-        sdk.profiles.put(at, domain, described);
+        sdk.profiles.keep(at, domain, &there);
         found.insert(domain.clone(), all);
     }
     Ok(found)
@@ -152,7 +154,16 @@ impl ProfileCache {
         (*described == changed).then(|| users.clone())
     }
 
-    fn put(&self, at: &Scope, domain: &str, described: Described) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((at.clone(), domain.to_owned()), described);
+    fn put(&self, at: &Scope, domain: &str, name: &str, profile: (DateTime, StudioUsers)) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.entry((at.clone(), domain.to_owned())).or_default().insert(name.to_owned(), profile);
+    }
+
+    /// Forgets the profiles that are gone.
+    fn keep(&self, at: &Scope, domain: &str, there: &BTreeSet<String>) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(described) = cache.get_mut(&(at.clone(), domain.to_owned())) {
+            described.retain(|name, _| there.contains(name));
+        }
     }
 }

@@ -47,9 +47,32 @@ fn studio_domain(request: &Request<'_>, seen: &Seen, studio: &Studio) -> Result<
     }
     let StudioUsers { execution_roles, security_groups, unfit: _ } = &domain.defaults;
     let named: BTreeSet<String> = execution_roles.union(&profiles.execution_roles).cloned().collect();
-    let security_groups = security_groups.union(&profiles.security_groups).cloned().collect();
-    let (roles, (side, _)) = both(existing(request, seen, &named), network(seen, at, vpc, &domain.subnets))?;
-    Ok((side, Users { security_groups, unfit: profiles.unfit.clone(), ..roles }))
+    let groups = security_groups.union(&profiles.security_groups).cloned().collect();
+    let groups = studio_groups(request, seen, vpc, &groups);
+    let ((roles, (security_groups, gone)), (side, _)) =
+        both(both(existing(request, seen, &named), groups), network(seen, at, vpc, &domain.subnets))?;
+    let mut users = Users { security_groups, unfit: profiles.unfit.clone(), ..roles };
+    users.left_out.extend(gone);
+    Ok((side, users))
+}
+
+/// The groups that are there, and why others are left out.
+fn studio_groups(
+    request: &Request<'_>,
+    seen: &Seen,
+    vpc: &str,
+    named: &BTreeSet<String>,
+) -> Result<(BTreeSet<String>, Vec<String>), Halt> {
+    let looks = named.iter().map(|id| Ok::<_, Halt>((id, seen.security_group(request.consumer, id.clone())?)));
+    let looks = gather(looks).map_err(|halt| refused_for(Part::Firewall, halt))?;
+    let (there, gone): (Vec<_>, Vec<_>) =
+        looks.into_iter().partition(|(_, group)| group.as_ref().is_some_and(|group| group.vpc == vpc));
+    let gone: Vec<_> = gone.into_iter().map(|(id, _)| format!("security group {id} is not there in {vpc}")).collect();
+    if there.is_empty() && !gone.is_empty() {
+        let message = format!("no security group of the domain's users is left: {}", gone.join("; "));
+        return Err(Finding::blocked(Part::Firewall, "SecurityGroupNotFound", message).into());
+    }
+    Ok((there.into_iter().map(|(id, _)| id.clone()).collect(), gone))
 }
 
 fn named_network(request: &Request<'_>, seen: &Seen, named: &Network) -> Result<(Side, Users), Halt> {

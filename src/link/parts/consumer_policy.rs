@@ -2,11 +2,11 @@
 
 use super::super::facts::Facts;
 use super::super::request::Request;
-use super::producer_role::{self, digest};
+use super::producer_role::{self, Leaving, digest};
 use super::{Finding, Halt, Part, PartPlan, Step, both, gather};
 use crate::aws::effect::Effect;
 use crate::aws::mark::consumer_policy;
-use crate::aws::policy::{self, trusted_aws_principals};
+use crate::aws::policy::{self, named_aws_principals};
 use crate::aws::read::Seen;
 use crate::aws::scope::parse_role_arn;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let policy_name = consumer_policy(request.uid());
     let target = producer_role::arn(request, facts);
     let document = policy::document(&[producer_role::enter(request).on([target])]);
-    let ledger = producer_role::ours(request, seen).unwrap_or_default().map(|role| trusted_aws_principals(&role.trust));
+    let ledger = producer_role::ours(request, seen).unwrap_or_default().map(|role| named_aws_principals(&role.trust));
     let ledger = ledger.unwrap_or_default();
     let mut plan = PartPlan { notes: facts.users.left_out.clone(), ..PartPlan::default() };
     let looks = facts.users.roles.iter().filter_map(|arn| {
@@ -52,27 +52,25 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
         return Ok(PartPlan::default());
     }
     let mut findings = vec![];
-    let leaving = if request.gave_up(&request.producer.account) {
-        without_ledger(request, seen)?
-    } else {
-        match producer_role::leaving(request, seen, &BTreeSet::new()) {
-            Err(Halt::Found(_)) => BTreeSet::new(),
-            Err(Halt::Refused(error)) => {
-                findings.push(Finding::refused(Part::ConsumerPolicy, &error));
-                without_ledger(request, seen)?
-            }
-            other => other?,
+    let leaving = match producer_role::ours(request, seen) {
+        Ok(Some(_)) if !request.gave_up(&request.producer.account) => {
+            producer_role::leaving(request, seen, &BTreeSet::new())?
         }
+        Err(Halt::Unread(unread)) if !request.gave_up(&request.producer.account) => return Err(Halt::Unread(unread)),
+        Err(Halt::Refused(error)) if !request.gave_up(&request.producer.account) => {
+            findings.push(Finding::refused(Part::ConsumerPolicy, &error));
+            without_ledger(request, seen)?
+        }
+        // given up, gone, or somebody else's
+        _ => without_ledger(request, seen)?,
     };
-    let name = |arn: &String| parse_role_arn(arn).map_or_else(|| arn.clone(), |role| role.name.to_owned());
     let policy = consumer_policy(request.uid());
-    let ours =
-        leaving.iter().map(|arn| format!("policy {} {}/{policy}", request.consumer.account, name(arn))).collect();
+    let ours = leaving.keys().map(|role| format!("policy {} {role}/{policy}", request.consumer.account)).collect();
     Ok(PartPlan { ours, findings, steps: removals(request, leaving), ..PartPlan::default() })
 }
 
-/// The ledger is in an account that was given up or cannot be read: what the spec and the domain name, and what status remembers.
-fn without_ledger(request: &Request<'_>, seen: &Seen) -> Result<BTreeSet<String>, Halt> {
+/// Without a ledger that could be read: the roles that the spec and the domain name, and those that status remembers.
+fn without_ledger(request: &Request<'_>, seen: &Seen) -> Result<Leaving, Halt> {
     let at = request.consumer;
     let consumer = &request.spec().consumer;
     let mut arns: BTreeSet<String> = consumer.network.iter().flat_map(|network| network.role_arns.clone()).collect();
@@ -82,26 +80,34 @@ fn without_ledger(request: &Request<'_>, seen: &Seen) -> Result<BTreeSet<String>
         arns.extend(domain.iter().flat_map(|domain| domain.defaults.execution_roles.clone()));
         arns.extend(profiles.execution_roles.iter().cloned());
     }
-    let remembered = request.link.status.iter().flat_map(|status| &status.resources).filter_map(|resource| {
-        let role = resource.strip_prefix(&format!("policy {} ", at.account))?.split('/').next()?;
-        // only the name is used from here on
-        Some(format!("arn:aws:iam::{}:role/{role}", at.account))
-    });
-    arns.extend(remembered);
-    let looks = arns.into_iter().filter_map(|arn| {
-        let name = parse_role_arn(&arn)?.name.to_owned();
-        let policy = seen.role_policy(at, (name, consumer_policy(request.uid())));
-        Some(policy.map(|found| found.as_ref().map(|_| arn)))
+    let named = arns.iter().filter_map(|arn| Some(parse_role_arn(arn)?.name.to_owned()));
+    carriers(request, seen, named.chain(remembered(request)).map(|name| (name, None)).collect())
+}
+
+/// Names of the roles on which status says that our policy is.
+pub fn remembered(request: &Request<'_>) -> impl Iterator<Item = String> {
+    let start = format!("policy {} ", request.consumer.account);
+    let resources = request.link.status.iter().flat_map(|status| &status.resources);
+    resources.filter_map(move |resource| Some(resource.strip_prefix(&start)?.split('/').next()?.to_owned()))
+}
+
+/// Those of the roles that carry our policy.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn carriers(request: &Request<'_>, seen: &Seen, candidates: Leaving) -> Result<Leaving, Halt> {
+    let looks = candidates.into_iter().map(|(name, arn)| {
+        let policy = seen.role_policy(request.consumer, (name.clone(), consumer_policy(request.uid())));
+        policy.map(|found| found.as_ref().map(|_| (name, arn)))
     });
     Ok(gather(looks)?.into_iter().flatten().collect())
 }
 
-fn removals(request: &Request<'_>, arns: BTreeSet<String>) -> Vec<Step> {
-    let removal = |arn: String| {
+fn removals(request: &Request<'_>, leaving: Leaving) -> Vec<Step> {
+    let removal = |role: String| {
         let account = request.consumer.account.clone();
-        let role = parse_role_arn(&arn)?.name.to_owned();
         let delete = Effect::DeleteRolePolicy { account, role, policy: consumer_policy(request.uid()) };
-        Some(Step::new(Part::ConsumerPolicy, delete))
+        Step::new(Part::ConsumerPolicy, delete)
     };
-    arns.into_iter().filter_map(removal).collect()
+    leaving.into_keys().map(removal).collect()
 }

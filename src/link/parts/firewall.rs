@@ -10,6 +10,7 @@ use crate::aws::effect::{Effect, ResourceId};
 use crate::aws::mark::{self, rule_key};
 use crate::aws::model::{Permit, Rule, RulePeer};
 use crate::aws::read::Seen;
+use crate::aws::scope::Scope;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Conn
     }))?;
     for (at, group, permit, rules) in needed {
         let want = Want::Rule { at: at.clone(), group: group.clone(), permit: permit.clone() };
-        if rules.iter().any(|rule| rule.permit == permit && is_ours(request, rule)) {
+        if rules.iter().any(|rule| rule.permit == permit && ours(request, rule).is_some()) {
             plan.ours.insert(want.to_string());
         } else if let Some(foreign) = serving(request, rules, &permit, &facts.consumer.cidrs) {
             plan.used.insert(format!("rule {at} {group} {}", foreign.id));
@@ -47,9 +48,10 @@ pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others:
     side_by_side(Part::Firewall, request, |at| {
         let mut plan = PartPlan::default();
         for rule in seen.marked_rules(at, ())? {
-            let Rule { id, group, permit, .. } = rule;
+            let Some(permit) = ours(request, rule) else { continue };
+            let (id, group) = (&rule.id, &rule.group);
             let want = Want::Rule { at: at.clone(), group: group.clone(), permit: permit.clone() };
-            if !is_ours(request, rule) || wants.contains(&want) {
+            if wants.contains(&want) {
                 continue;
             }
             let effect = if request.retains() {
@@ -63,8 +65,18 @@ pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others:
     })
 }
 
-fn is_ours(request: &Request<'_>, rule: &Rule) -> bool {
-    request.installation.owns(&rule.tags, &rule_key(&rule.group, &rule.permit))
+/// What the rule was made to let pass, if it is ours. Of a group that was deleted meanwhile AWS may not tell the account.
+fn ours(request: &Request<'_>, rule: &Rule) -> Option<Permit> {
+    let owns = |permit: &Permit| request.installation.owns(&rule.tags, &rule_key(&rule.group, permit));
+    let of_account = |at: &Scope| match &rule.permit.peer {
+        RulePeer::Group { id, .. } => Some(Permit {
+            peer: RulePeer::Group { account: at.account.clone(), id: id.clone() },
+            ..rule.permit.clone()
+        }),
+        RulePeer::Cidr(_) | RulePeer::Other(_) => None,
+    };
+    let elsewhere = request.sides().into_iter().filter_map(of_account);
+    std::iter::once(rule.permit.clone()).chain(elsewhere).find(|permit| owns(permit))
 }
 
 /// A rule of others by which `permit` passes already. Ours do not count: they go when the links that want them go.
@@ -75,7 +87,7 @@ fn serving<'a>(
     consumer: &BTreeSet<Ipv4Net>,
 ) -> Option<&'a Rule> {
     let by_cidr = |cidr: Ipv4Net| Permit { peer: RulePeer::Cidr(cidr), ..permit.clone() };
-    rules.iter().filter(|rule| !is_ours(request, rule)).find(|rule| {
+    rules.iter().filter(|rule| ours(request, rule).is_none()).find(|rule| {
         rule.permit.covers(permit)
             // a group of the consumer's has only addresses of the consumer's VPC
             || matches!(permit.peer, RulePeer::Group { .. }) && consumer.iter().all(|cidr| rule.permit.covers(&by_cidr(*cidr)))

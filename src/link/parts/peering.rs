@@ -38,7 +38,7 @@ pub fn connection(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<C
         let found = adopted(request, facts, here, there, id)?;
         return Ok(Connection::Active { id: found.id.clone(), ours: false });
     }
-    Ok(match own(request, facts, here)? {
+    Ok(match own(request, facts, (here, there))?.first() {
         Some(own) if own.status == PeeringStatus::Active => Connection::Active { id: own.id.clone(), ours: true },
         _ => Connection::Coming,
     })
@@ -54,7 +54,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     if let Some(id) = request.existing_peering() {
         let found = adopted(request, facts, here, there, id)?;
         plan.used.insert(format!("peering {id}"));
-        let (side, names_resolve) = producer_side(request, found);
+        let (side, names_resolve) = producer_side(request, found, there);
         let needed = request.dns_resolution().unwrap_or(facts.warehouse.public);
         if needed && !names_resolve {
             let side = match side {
@@ -72,9 +72,16 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
         return Ok(plan);
     }
     let want = Want::Peering(VpcPair::of(&facts.producer.vpc, &facts.consumer.vpc));
-    match own(request, facts, here)? {
-        None => create(request, facts, here, &want, &mut plan),
-        Some(own) => keep(request, facts, seen, own, (here, there), &want, &mut plan)?,
+    match own(request, facts, (here, there))?.as_slice() {
+        [] => create(request, facts, here, &want, &mut plan),
+        [own, redundant @ ..] => {
+            keep(request, facts, seen, own, (here, there), &want, &mut plan)?;
+            let pending = redundant.iter().filter(|p| p.status == PeeringStatus::PendingAcceptance);
+            plan.steps.extend(pending.map(|p| {
+                let (at, peering) = (p.requester.at.clone(), p.id.clone());
+                Step::new(Part::Peering, Effect::DeleteVpcPeeringConnection { at, peering })
+            }));
+        }
     }
     Ok(plan)
 }
@@ -115,7 +122,7 @@ fn keep(
     facts: &Facts,
     seen: &Seen,
     own: &Peering,
-    (here, there): (&[Peering], &[Peering]),
+    views: (&[Peering], &[Peering]),
     want: &Want,
     plan: &mut PartPlan,
 ) -> Result<(), Halt> {
@@ -124,7 +131,7 @@ fn keep(
     let step = |effect| Step::new(Part::Peering, effect);
     let accepter = own.accepter.at.clone();
     // a link in the other direction may have asked for it
-    let there = if accepter == *request.producer { there } else { here };
+    let there = if accepter == *request.producer { views.1 } else { views.0 };
     // the accepter's own view: id, requester's account and requester's VPC must be exactly the expected ones
     let request_seen =
         there.iter().find(|p| p.id == own.id && p.requester == own.requester && p.accepter == own.accepter);
@@ -152,7 +159,7 @@ fn keep(
         plan.steps.push(step(mark).waiting_for(waits));
     }
     let dns = facts.dns_resolution();
-    let (side, names_resolve) = producer_side(request, own);
+    let (side, names_resolve) = producer_side(request, own, views.1);
     if request.dns_resolution() == Some(false) {
         return Ok(());
     }
@@ -207,7 +214,8 @@ pub fn sweep(
             plan.remove(removal(Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
             continue;
         }
-        let (side, names_resolve) = producer_side(request, own);
+        let there = seen.peerings(request.producer, ()).map(Vec::as_slice).unwrap_or_default();
+        let (side, names_resolve) = producer_side(request, own, there);
         let dns = match side {
             PeeringSide::Accepter => Want::DnsResolution { of: own.accepter.clone(), to: own.requester.clone() },
             PeeringSide::Requester => Want::DnsResolution { of: own.requester.clone(), to: own.accepter.clone() },
@@ -261,12 +269,24 @@ fn is_between(peering: &Peering, facts: &Facts) -> bool {
     VpcPair::of(&peering.requester, &peering.accepter) == VpcPair::of(&facts.consumer.vpc, &facts.producer.vpc)
 }
 
-/// Our live connection between the two VPCs.
-fn own<'a>(request: &Request<'_>, facts: &Facts, here: &'a [Peering]) -> Result<Option<&'a Peering>, Finding> {
-    let mut live: Vec<_> = here.iter().filter(|p| p.status.is_live() && is_between(p, facts)).collect();
-    live.sort_by_key(|p| !is_ours(request, p));
-    match live.first() {
-        Some(foreign) if !is_ours(request, foreign) => {
+/// Ids of connections that carry our mark in either account: a crash may have left one of the marks unwritten.
+fn marked<'a>(request: &Request<'_>, here: &'a [Peering], there: &'a [Peering]) -> BTreeSet<&'a str> {
+    here.iter().chain(there).filter(|p| is_ours(request, p)).map(|p| p.id.as_str()).collect()
+}
+
+/// Our live connections between the two VPCs, the one to be used first. Two links in opposite directions may have asked
+/// for one each, of which AWS lets only one be accepted.
+fn own<'a>(
+    request: &Request<'_>,
+    facts: &Facts,
+    (here, there): (&'a [Peering], &'a [Peering]),
+) -> Result<Vec<&'a Peering>, Finding> {
+    let marked = marked(request, here, there);
+    let live = here.iter().filter(|p| p.status.is_live() && is_between(p, facts));
+    let (mut ours, foreign): (Vec<_>, Vec<_>) = live.partition(|p| marked.contains(p.id.as_str()));
+    ours.sort_by_key(|p| (p.status != PeeringStatus::Active, &p.id));
+    match foreign.first() {
+        Some(foreign) if ours.is_empty() => {
             let message = format!(
                 "{} already joins {} and {} ({}) and was made by others: AWS allows one such connection; \
                  set peering.existingId to use it, or have it removed",
@@ -277,7 +297,7 @@ fn own<'a>(request: &Request<'_>, facts: &Facts, here: &'a [Peering]) -> Result<
             );
             Err(Finding::blocked(Part::Peering, "NotOurs", message))
         }
-        first => Ok(first.copied()),
+        _ => Ok(ours),
     }
 }
 
@@ -299,6 +319,12 @@ fn adopted<'a>(
             found.requester, found.accepter, facts.consumer.vpc, facts.producer.vpc
         );
         return Err(Finding::terminal(Part::Peering, "PeeringOfOtherVpcs", message));
+    }
+    if marked(request, here, there).contains(id) {
+        let message = format!(
+            "peering.existingId: {id} was not made by others: leave existingId out, and links share the connection"
+        );
+        return Err(Finding::terminal(Part::Peering, "ExistingIsOurs", message));
     }
     if found.status != PeeringStatus::Active {
         let message = format!(
@@ -330,12 +356,14 @@ fn lacking_dns_attribute(facts: &Facts, seen: &Seen) -> Result<Option<Finding>, 
     Ok(None)
 }
 
-/// The producer's side of a connection, and whether its names resolve to private addresses for the other.
-fn producer_side(request: &Request<'_>, found: &Peering) -> (PeeringSide, bool) {
+/// The producer's side of a connection, and whether its names resolve to private addresses for the other: as the
+/// producer sees it, for whether an account sees the other's option is not known.
+fn producer_side(request: &Request<'_>, found: &Peering, there: &[Peering]) -> (PeeringSide, bool) {
+    let seen = there.iter().find(|p| p.id == found.id);
     if found.accepter.at == *request.producer {
-        (PeeringSide::Accepter, found.accepter_dns)
+        (PeeringSide::Accepter, seen.is_some_and(|p| p.accepter_dns))
     } else {
-        (PeeringSide::Requester, found.requester_dns)
+        (PeeringSide::Requester, seen.is_some_and(|p| p.requester_dns))
     }
 }
 

@@ -5,15 +5,15 @@
 
 use super::super::facts::Facts;
 use super::super::request::Request;
-use super::{Finding, Halt, Part, PartPlan, Step, certainty, gather};
+use super::{Finding, Halt, Part, PartPlan, Step, certainty, consumer_policy};
 use crate::aws::effect::Effect;
-use crate::aws::mark::{self, ACCESS_POLICY, consumer_policy};
+use crate::aws::mark::{self, ACCESS_POLICY};
 use crate::aws::model::{Role, Tags};
 use crate::aws::policy::{self, Statement};
 use crate::aws::read::Seen;
 use crate::aws::scope::parse_role_arn;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Characters that a trust policy may have in every account; more only where the quota was raised.
 const TRUST_POLICY_QUOTA: usize = 2048;
@@ -48,20 +48,24 @@ pub fn ours<'a>(request: &Request<'_>, seen: &'a Seen) -> Result<Option<&'a Role
     }
 }
 
-/// Execution roles in the ledger whose policy was not yet seen to be gone, beside those that are wanted.
+/// Execution roles that carry our policy beside those that are wanted: by name, with the ARN where the ledger has it.
+pub type Leaving = BTreeMap<String, Option<String>>;
+
+/// Finds them by the ledger and, should that be gone, by what status remembers.
 ///
 /// # Errors
 /// Something is unread or refused.
-pub fn leaving(request: &Request<'_>, seen: &Seen, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>, Halt> {
-    let Some(role) = ours(request, seen)? else { return Ok(BTreeSet::new()) };
+pub fn leaving(request: &Request<'_>, seen: &Seen, wanted: &BTreeSet<String>) -> Result<Leaving, Halt> {
+    let role = ours(request, seen)?;
     // an id (AROA...) stands for a role that is gone, and so is the policy that was on it
-    let listed = policy::trusted_aws_principals(&role.trust).into_iter().filter(|arn| !wanted.contains(arn));
-    let looks = listed.filter_map(|arn| {
-        let name = parse_role_arn(&arn)?.name.to_owned();
-        let policy = seen.role_policy(request.consumer, (name, consumer_policy(request.uid())));
-        Some(policy.map(|found| found.as_ref().map(|_| arn)))
-    });
-    Ok(gather(looks)?.into_iter().flatten().collect())
+    let ledger = role.map(|role| policy::named_aws_principals(&role.trust)).unwrap_or_default();
+    let listed = ledger.into_iter().filter_map(|arn| Some((parse_role_arn(&arn)?.name.to_owned(), Some(arn.clone()))));
+    let mut candidates: Leaving = consumer_policy::remembered(request).map(|name| (name, None)).collect();
+    candidates.extend(listed);
+    for name in wanted.iter().filter_map(|arn| Some(parse_role_arn(arn)?.name)) {
+        candidates.remove(name);
+    }
+    consumer_policy::carriers(request, seen, candidates)
 }
 
 /// Checks before anything is made that the trust policy will fit.
@@ -69,7 +73,7 @@ pub fn leaving(request: &Request<'_>, seen: &Seen, wanted: &BTreeSet<String>) ->
 /// # Errors
 /// It will not, or the quota is unread.
 pub fn preflight(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<(), Halt> {
-    let size = policy::size(&trust(request, &facts.users.roles));
+    let size = policy::size(&trust(request, &facts.users.roles, &BTreeSet::new()));
     if size <= TRUST_POLICY_QUOTA {
         return Ok(());
     }
@@ -95,13 +99,13 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let (role_name, part) = (name(request), Part::ProducerRole);
     let found = ours(request, seen)?;
     let leaving = leaving(request, seen, &facts.users.roles)?;
-    let mut listed: BTreeSet<String> = facts.users.roles.union(&leaving).cloned().collect();
+    let mut ledger: BTreeSet<String> = leaving.into_values().flatten().collect();
     if let Some(role) = found.filter(|_| !request.certain) {
         // a policy may still arrive on a role that carries none now
-        let arns = policy::trusted_aws_principals(&role.trust).into_iter().filter(|arn| parse_role_arn(arn).is_some());
-        listed.extend(arns);
+        let arns = policy::named_aws_principals(&role.trust).into_iter().filter(|arn| parse_role_arn(arn).is_some());
+        ledger.extend(arns.filter(|arn| !facts.users.roles.contains(arn)));
     }
-    let trust = trust(request, &listed);
+    let trust = trust(request, &facts.users.roles, &ledger);
     let access = access(request, facts);
     let boundary = request.grants.and_then(|grants| grants.producer.permissions_boundary.clone());
     let tags = tags(request);
@@ -196,7 +200,8 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
         return Ok(plan);
     }
     let none = BTreeSet::new();
-    let leaving = if request.gave_up(&request.consumer.account) { Ok(none) } else { leaving(request, seen, &none) };
+    let leaving =
+        if request.gave_up(&request.consumer.account) { Ok(Leaving::new()) } else { leaving(request, seen, &none) };
     let leaving = match leaving {
         // the consumer policy part says what was refused; the ledger stays, without any power
         Err(Halt::Refused(_)) => return Ok(plan),
@@ -214,15 +219,19 @@ fn put(request: &Request<'_>, role: &str, document: String) -> Effect {
     Effect::PutRolePolicy { account, role: role.into(), policy: ACCESS_POLICY.into(), document }
 }
 
-/// Who may take on the role.
-fn trust(request: &Request<'_>, roles: &BTreeSet<String>) -> String {
-    let enter = enter(request).by("AWS", roles.iter().cloned());
+/// Who may take on the role. Roles that still carry our policy, or may, are shut out by name: so the ledger has them.
+fn trust(request: &Request<'_>, roles: &BTreeSet<String>, ledger: &BTreeSet<String>) -> String {
+    let mut enter = enter(request).by("AWS", roles.iter().cloned());
     if request.spec().ties_source_identity() {
         // A session that carries no source identity could choose one when it takes on this role, and with it whom it
         // becomes in the database: only sessions that were given theirs by SageMaker come in.
-        return policy::document(&[enter.when("Null", "aws:SourceIdentity", ["false".to_owned()])]);
+        enter = enter.when("Null", "aws:SourceIdentity", ["false".to_owned()]);
     }
-    policy::document(&[enter])
+    if ledger.is_empty() {
+        return policy::document(&[enter]);
+    }
+    let shut_out = Statement::deny("", &["sts:AssumeRole"]).by("AWS", ledger.iter().cloned());
+    policy::document(&[enter, shut_out])
 }
 
 /// What entering the role takes, on both sides. A session with a source identity needs leave to bring it
@@ -296,7 +305,8 @@ fn access(request: &Request<'_>, facts: &Facts) -> String {
         ),
     );
     statements.push(
-        Statement::allow("Describe", &["redshift:Describe*", "redshift:ViewQueriesInConsole"]).on(["*".to_owned()]),
+        // clients look up the endpoint
+        Statement::allow("Describe", &["redshift:DescribeClusters"]).on([arn("cluster", cluster)]),
     );
     statements.push(
         Statement::deny("NeverThese", &["redshift:GetClusterCredentials", "redshift:CreateClusterUser"])

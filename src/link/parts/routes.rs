@@ -4,9 +4,9 @@
 //! where a tag of ours on that connection says so, written before the route and removed after it.
 
 use super::super::facts::Facts;
-use super::super::others::Others;
+use super::super::others::{Others, Verdict};
 use super::super::request::Request;
-use super::super::want::Want;
+use super::super::want::{VpcPair, Want};
 use super::peering::{Connection, is_ours};
 use super::{Finding, Halt, Part, PartPlan, Step, both, certainty, gather, removal, side_by_side};
 use crate::aws::effect::{Effect, ResourceId};
@@ -34,7 +34,8 @@ pub fn preflight(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<()
             Some((destination, target)) => {
                 let message = format!(
                     "in {at}, route {destination} via {target} of {table} carries {cidr} today, and the narrower route of this \
-                     link would move that traffic: set peering.takeOverRoutes to true, or take {cidr} out of that route"
+                     link would move that traffic: set peering.takeOverRoutes to true, for which the accounts file must allow it on both \
+                     sides, or take {cidr} out of that route"
                 );
                 Err(Halt::Found(Finding::blocked(Part::Routes, "PathTakenOver", message)))
             }
@@ -47,8 +48,15 @@ pub fn preflight(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<()
 ///
 /// # Errors
 /// Something is unread or refused.
-pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Connection) -> Result<PartPlan, Halt> {
+pub fn plan(
+    request: &Request<'_>,
+    facts: &Facts,
+    seen: &Seen,
+    connection: &Connection,
+    others: &Others,
+) -> Result<PartPlan, Halt> {
     let mut plan = PartPlan::default();
+    let wanted = facts.wants(request);
     let needed = gather(facts.routes().into_iter().map(|(at, table, cidr)| {
         let (tables, peerings) = both(tables_of(facts, seen, &at), seen.peerings(&at, ()))?;
         let found = tables.iter().find(|t| t.id == table).and_then(|t| exact(t, cidr)).cloned();
@@ -70,7 +78,8 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Conn
         }
         let effect = match &found {
             None => Effect::CreateRoute { at: at.clone(), table, cidr, peering },
-            Some(route) if may_be_replaced(request, route, peerings, &want) => {
+            Some(route) if may_be_replaced(request, route, (&table, cidr), peerings, &wanted, others) => {
+                plan.ours.insert(want.to_string());
                 Effect::ReplaceRoute { at: at.clone(), table, cidr, peering }
             }
             Some(route) => {
@@ -97,40 +106,58 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen, connection: &Conn
     Ok(plan)
 }
 
-/// Removes routes that are ours and wanted by nobody; gives the connections that still carry such routes.
+/// What a sweep found of routes.
+pub struct Swept {
+    /// Their removal.
+    pub plan: PartPlan,
+    /// Connections that carry routes which are to go.
+    pub going: BTreeSet<String>,
+    /// Connections of ours that carry routes, to be remembered.
+    pub connections: BTreeSet<String>,
+}
+
+/// Connections that routes of this link went through, by what status remembers.
+#[must_use]
+pub fn remembered<'a>(request: &Request<'a>) -> &'a BTreeSet<String> {
+    static NONE: BTreeSet<String> = BTreeSet::new();
+    request.link.status.as_ref().map_or(&NONE, |status| &status.connections)
+}
+
+/// Removes routes that are ours and wanted by nobody.
 ///
 /// # Errors
 /// Something is unread or refused.
-pub fn sweep(
-    request: &Request<'_>,
-    seen: &Seen,
-    wants: &BTreeSet<Want>,
-    others: &Others,
-) -> Result<(PartPlan, BTreeSet<String>), Halt> {
-    let mut used = BTreeSet::new();
+pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Result<Swept, Halt> {
+    let (mut going, mut connections) = (BTreeSet::new(), BTreeSet::new());
+    let views: Vec<&Peering> =
+        request.sides().map(|at| seen.peerings(at, ())).into_iter().flatten().flatten().collect();
     // marked on one side is ours on both: a crash may have left the other mark unwritten
-    let views = request.sides().map(|at| seen.peerings(at, ()));
-    let marked = views.into_iter().flatten().flatten().filter(|p| is_ours(request, p));
-    let ours: BTreeSet<_> = marked.map(|p| p.id.as_str()).collect();
+    let marked = views.iter().filter(|p| is_ours(request, p)).map(|p| p.id.as_str());
+    // what AWS no longer lists was ours if it is remembered
+    let forgotten = remembered(request).iter().map(String::as_str).filter(|id| !views.iter().any(|p| p.id == **id));
+    let own: BTreeSet<&str> = marked.chain(forgotten).collect();
     let plan = side_by_side(Part::Routes, request, |at| {
         let mut plan = PartPlan::default();
-        let carriers = seen.peerings(at, ())?.iter().map(|p| Carrier::of(request, p, ours.contains(p.id.as_str())));
-        let carriers: Vec<_> = carriers.filter(|c| c.own || !c.tags.is_empty()).collect();
+        let adopted = seen.peerings(at, ())?.iter().filter(|p| !own.contains(p.id.as_str()));
+        let adopted = adopted.map(|p| Carrier::adopted(request, p)).filter(|carrier| !carrier.tags.is_empty());
+        let carriers: Vec<_> = own.iter().map(|id| Carrier::own(id)).chain(adopted).collect();
         let reads = carriers.iter().map(|c| seen.tables_through(at, c.id).map(|tables| (c, tables)));
         for (carrier, tables) in gather(reads)? {
             let there: BTreeSet<_> = tables.iter().flat_map(|table| through(table, carrier.id)).collect();
-            for (table, cidr) in &there {
+            for (table, cidr) in there.iter().filter(|(table, cidr)| carrier.owns(table, *cidr)) {
+                // of a connection of others not every route is ours: once it is forgotten none can be told
+                connections.extend(carrier.own.then(|| carrier.id.to_owned()));
                 let want = Want::Route { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
-                if wants.contains(&want) || request.retains() || !carrier.owns(table, *cidr) {
+                if wants.contains(&want) || request.retains() {
                     continue;
                 }
                 let delete = Effect::DeleteRoute { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
                 let step = removal(Part::Routes, others, &want, delete);
-                used.extend(step.as_ref().map(|_| carrier.id.to_owned()));
+                going.extend(step.as_ref().map(|_| carrier.id.to_owned()));
                 plan.remove(step);
             }
             // on a connection of others, tags of routes that are gone, or given up
-            for ((table, cidr), key) in carrier.tags.iter().filter(|_| !carrier.own) {
+            for ((table, cidr), key) in &carrier.tags {
                 let want = Want::Route { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
                 if request.retains() || !(there.contains(&(*table, *cidr)) || wants.contains(&want)) {
                     let keys = vec![(*key).to_owned()];
@@ -142,22 +169,30 @@ pub fn sweep(
         }
         Ok(plan)
     })?;
-    Ok((plan, used))
+    // a side that cannot be seen may have routes
+    if !plan.findings.is_empty() {
+        connections.extend(remembered(request).iter().cloned());
+    }
+    Ok(Swept { plan, going, connections })
 }
 
 /// A connection through which routes of ours may go.
 struct Carrier<'a> {
     id: &'a str,
-    /// It carries our mark.
+    /// It carries, or carried, our mark.
     own: bool,
-    /// The routes that our tags on it name, with the keys of those tags.
+    /// On a connection of others: the routes that our tags on it name, with the keys of those tags.
     tags: BTreeMap<(&'a str, Ipv4Net), &'a str>,
 }
 
 impl<'a> Carrier<'a> {
-    fn of(request: &Request<'_>, peering: &'a Peering, own: bool) -> Self {
+    fn own(id: &'a str) -> Self {
+        Self { id, own: true, tags: BTreeMap::new() }
+    }
+
+    fn adopted(request: &Request<'_>, peering: &'a Peering) -> Self {
         let named = |key: &'a String| Some((request.installation.parse_adopted_route_tag(key)?, key.as_str()));
-        Self { id: &peering.id, own, tags: peering.tags.keys().filter_map(named).collect() }
+        Self { id: &peering.id, own: false, tags: peering.tags.keys().filter_map(named).collect() }
     }
 
     fn owns(&self, table: &str, cidr: Ipv4Net) -> bool {
@@ -193,15 +228,27 @@ fn exact(table: &RouteTable, cidr: Ipv4Net) -> Option<&Route> {
     table.routes.iter().find(|route| route.destination == Destination::Cidr(cidr))
 }
 
-/// A route to our destination whose connection is dead and was ours may be pointed to the new one.
-fn may_be_replaced(request: &Request<'_>, route: &Route, peerings: &[Peering], want: &Want) -> bool {
+/// A route to our destination may be pointed to another connection where it is ours and of no use to anybody: its
+/// connection is dead, or joins VPCs that nobody wants joined any more.
+fn may_be_replaced(
+    request: &Request<'_>,
+    route: &Route,
+    (table, cidr): (&str, Ipv4Net),
+    peerings: &[Peering],
+    wanted: &BTreeSet<Want>,
+    others: &Others,
+) -> bool {
     let Target::Peering(id) = &route.target else { return false };
-    match peerings.iter().find(|p| p.id == *id) {
-        Some(peering) => !peering.status.is_live() && is_ours(request, peering),
-        // AWS has forgotten the connection; that the route was ours stands in status
-        None => {
-            route.blackhole && request.link.status.as_ref().is_some_and(|s| s.resources.contains(&want.to_string()))
-        }
+    // AWS has forgotten the connection: status has not
+    let Some(found) = peerings.iter().find(|p| p.id == *id) else {
+        return route.blackhole && remembered(request).contains(id);
+    };
+    let tag = request.installation.adopted_route_tag(table, cidr);
+    let pair = Want::Peering(VpcPair::of(&found.requester, &found.accepter));
+    let unwanted = || !wanted.contains(&pair) && others.verdict(&pair) == Verdict::Free;
+    match is_ours(request, found) {
+        true => !found.status.is_live() || unwanted(),
+        false => !found.status.is_live() && found.tags.contains_key(&tag),
     }
 }
 

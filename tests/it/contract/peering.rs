@@ -77,9 +77,9 @@ pub async fn the_reversed_pair_cannot_be_joined_too(s: &mut Scene) {
     s.both_see(&other, PeeringStatus::PendingAcceptance).await;
     s.does(s.acceptance(&id)).await;
     let both = s.accounts.consumer.accepts(&other);
-    s.refused("VpcPeeringConnectionAlreadyExists", Class::Blocked, both.clone()).await;
+    s.refused("VpcPeeringConnectionAlreadyExists", Class::Stale, both.clone()).await;
     s.accounts.people.finish_provisioning(&id).await;
-    s.refused("VpcPeeringConnectionAlreadyExists", Class::Blocked, both).await;
+    s.refused("VpcPeeringConnectionAlreadyExists", Class::Stale, both).await;
     s.both_see(&other, PeeringStatus::PendingAcceptance).await;
     s.both_see(&id, PeeringStatus::Active).await;
 }

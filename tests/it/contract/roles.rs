@@ -6,7 +6,7 @@ use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::Class;
 use redshift_link::aws::mark::{ACCESS_POLICY, consumer_policy};
 use redshift_link::aws::model::{Role, Tags};
-use redshift_link::aws::policy::{Statement, document, same_meaning, trusted_aws_principals};
+use redshift_link::aws::policy::{Statement, document, named_aws_principals, same_meaning};
 use redshift_link::aws::read::Read;
 use redshift_link::aws::scope::AccountId;
 
@@ -132,16 +132,16 @@ pub async fn a_trusted_role_that_goes_leaves_a_dead_id(s: &mut Scene) {
     s.does(s.accounts.producer.role(s, "ours", trusting(&both))).await;
     s.does(s.accounts.producer.delete_role("friend")).await;
     let trust = s.role(producer, "ours").await.expect("made").trust;
-    let dead = trusted_aws_principals(&trust).into_iter().find(|who| !who.starts_with("arn:")).unwrap_or_default();
+    let dead = named_aws_principals(&trust).into_iter().find(|who| !who.starts_with("arn:")).unwrap_or_default();
     s.holds("an id stands where the ARN stood", dead.starts_with("AROA"));
     s.refused("MalformedPolicyDocument", Class::Transient, s.accounts.producer.trust("ours", trust)).await;
 
     s.make_role("friend").await;
     let trust = s.role(producer, "ours").await.expect("made").trust;
-    s.holds("another role of the name is not trusted", !trusted_aws_principals(&trust).contains(&friend));
+    s.holds("another role of the name is not trusted", !named_aws_principals(&trust).contains(&friend));
     s.does(s.accounts.producer.trust("ours", trusting(&both))).await;
     let trust = s.role(producer, "ours").await.expect("made").trust;
-    s.holds("until it is written", trusted_aws_principals(&trust).contains(&friend));
+    s.holds("until it is written", named_aws_principals(&trust).contains(&friend));
 }
 
 pub async fn an_inline_policy_is_written_and_removed(s: &mut Scene) {

@@ -2,7 +2,8 @@
 
 use crate::in_memory::driver::Driver;
 use crate::in_memory::fake::world::{
-    ALICE_ROLE, CONSUMER, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER, PRODUCER_VPC, consumer, link, net, producer, role_arn,
+    ACCOUNTS, ALICE_ROLE, CONSUMER, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER, PRODUCER_VPC, STUDIO_GROUP, consumer, link,
+    net, producer, role_arn,
 };
 use crate::in_memory::fake::{Fake, State};
 use redshift_link::aws::model::{App, Destination, PeeringStatus, Route, StudioUsers, Target, VpcDns};
@@ -331,6 +332,9 @@ async fn a_route_may_be_taken_over_knowingly() {
     table_route(&mut driver.aws.state(), Destination::Cidr(net("10.0.0.0/8")), "tgw-1");
     driver.apply(link("a", |spec| spec["peering"] = serde_json::json!({"takeOverRoutes": true})));
     driver.settle().await;
+    assert_eq!(driver.ready("a"), "False NotAllowed", "the platform has a say in it");
+    driver.set_accounts(&ACCOUNTS.replace("namespaces: [ml],", "namespaces: [ml], takeOverRoutes: true,"));
+    driver.settle().await;
     assert_eq!(driver.ready("a"), "True InPlace");
 }
 
@@ -351,6 +355,23 @@ async fn a_private_cluster_goes_without_the_dns_option_where_it_cannot_be_had() 
     driver.settle().await;
     assert_eq!(driver.condition("a", "PeeringReady"), "False DnsHostnamesDisabled");
     assert!(driver.message("a", "PeeringReady").contains(CONSUMER_VPC));
+}
+
+/// A security group that a profile names and that is gone holds up nobody; with none left the whole VPC is not let in.
+#[tokio::test(start_paused = true)]
+async fn a_security_group_that_is_gone_is_left_out_and_named() {
+    let mut driver = Driver::new();
+    let key = (consumer(), "d-1".to_owned());
+    let users = StudioUsers { security_groups: BTreeSet::from(["sg-0000dead".into()]), ..StudioUsers::default() };
+    driver.aws.state().profiles.get_mut(&key).unwrap().insert("carol".into(), users);
+    driver.apply(link("a", |_| {}));
+    driver.settle().await;
+    assert_eq!(driver.ready("a"), "True InPlace");
+    assert!(driver.message("a", "ConsumerPolicyReady").contains("sg-0000dead"));
+    driver.aws.state().groups.remove(&(consumer(), STUDIO_GROUP.into()));
+    driver.look_now();
+    driver.settle().await;
+    assert_eq!(driver.condition("a", "FirewallReady"), "False SecurityGroupNotFound");
 }
 
 /// Profiles whose names cannot be those of database users are named; the others get in.

@@ -3,6 +3,7 @@
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::world::{ACCOUNTS, ALICE_ROLE, CONSUMER, PRODUCER, link};
 use redshift_link::aws::mark::INSTALLATION;
+use redshift_link::aws::model::RulePeer;
 use redshift_link::aws::scope::AccountId;
 
 async fn ready() -> (Driver, Vec<String>) {
@@ -259,4 +260,100 @@ async fn what_is_retained_is_not_taken_by_another_links_loop() {
     driver.pass(GRACE * 2 + INTERVAL).await;
     assert!(driver.kubernetes.get("a").is_none());
     assert_eq!(driver.ready("b"), "True InPlace");
+}
+
+/// Without the ledger our policies are found by what the spec and the domain name, and by what status remembers.
+#[tokio::test(start_paused = true)]
+async fn after_somebody_deleted_the_ledger() {
+    for (wipe, domain_gone) in [(true, false), (false, true)] {
+        let (mut driver, before) = ready().await;
+        driver.apply(link("a", |spec| spec["suspend"] = true.into()));
+        driver.settle().await;
+        {
+            let mut state = driver.aws.state();
+            let ours = state.roles.iter().find(|(_, r)| r.path.starts_with("/redshift-link/"));
+            let (account, name) = ours.expect("there").0.clone();
+            state.delete_role(&account, &name);
+            if domain_gone {
+                state.domains.clear();
+            }
+        }
+        if wipe {
+            driver.wipe_status();
+        }
+        driver.kubernetes.delete("a");
+        until_gone(&mut driver).await;
+        assert_eq!(driver.aws.inventory(), before, "wiped {wipe}, domain gone {domain_gone}");
+    }
+}
+
+/// AWS forgets a deleted connection after hours, and with it whose its routes were: status has not.
+#[tokio::test(start_paused = true)]
+async fn after_aws_forgot_the_connection() {
+    let (mut driver, before) = ready().await;
+    driver.apply(link("a", |spec| spec["suspend"] = true.into()));
+    driver.settle().await;
+    driver.aws.state().peerings.clear();
+    driver.look_now();
+    driver.settle().await;
+    driver.kubernetes.delete("a");
+    until_gone(&mut driver).await;
+    assert_eq!(driver.aws.inventory(), before);
+}
+
+/// AWS may show own writes late: what was just made is still there although no look shows it.
+#[tokio::test(start_paused = true)]
+async fn right_after_creation_before_aws_shows_it() {
+    for steps in 1..12 {
+        let mut driver = Driver::new();
+        let before = driver.aws.inventory();
+        driver.pass(GRACE * 2).await;
+        driver.aws.state().lag = GRACE / 2;
+        driver.apply(link("a", |_| {}));
+        for _ in 0..steps {
+            driver.step_soon().await;
+        }
+        driver.kubernetes.delete("a");
+        driver.settle().await;
+        driver.pass(GRACE * 3).await;
+        assert!(driver.kubernetes.get("a").is_none(), "{:#?}", driver.kubernetes.get("a").unwrap().status);
+        assert_eq!(driver.aws.inventory(), before, "after {steps} loops");
+    }
+}
+
+/// A link that leaves everything in place, held up when the process starts anew: no other link's loop takes its things.
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_retained_is_not_taken_after_a_restart() {
+    let mut driver = Driver::new();
+    driver.aws.state().domain("d-2");
+    driver.apply(link("a", |spec| {
+        spec["deletionPolicy"] = "Retain".into();
+        spec["producer"]["routeTableIds"] = serde_json::json!(["rtb-0000aaa3"]);
+    }));
+    driver.apply(link("b", |spec| spec["consumer"]["studio"]["domainId"] = "d-2".into()));
+    driver.settle().await;
+    driver.aws.state().refuse(PRODUCER, "TagRole", "UnauthorizedOperation", "no");
+    driver.kubernetes.delete("a");
+    let routes =
+        |driver: &Driver| driver.aws.inventory().into_iter().filter(|line| line.contains(" rtb-0000aaa3 10.2")).count();
+    driver.restart();
+    driver.look_now();
+    driver.settle().await;
+    driver.pass(INTERVAL * 2).await;
+    assert!(driver.kubernetes.get("a").is_some());
+    assert_eq!(routes(&driver), 1);
+}
+
+/// Of a rule that names a deleted group AWS may not tell whose group it was.
+#[tokio::test(start_paused = true)]
+async fn after_a_referenced_group_was_deleted() {
+    let (mut driver, before) = ready().await;
+    for rule in driver.aws.state().rules.values_mut().filter(|rule| !rule.tags.is_empty()) {
+        if let RulePeer::Group { account, .. } = &mut rule.permit.peer {
+            *account = AccountId(PRODUCER.into());
+        }
+    }
+    driver.kubernetes.delete("a");
+    until_gone(&mut driver).await;
+    assert_eq!(driver.aws.inventory(), before);
 }

@@ -1,6 +1,7 @@
 //! The loop over a pair of accounts and an API server in memory, with every fault at every write, on a paused clock.
 
 mod bad_worlds;
+mod changes;
 mod conduct;
 mod crash_sweep;
 mod deletion;

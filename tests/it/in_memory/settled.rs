@@ -68,6 +68,7 @@ async fn a_settled_loop_writes_nothing_and_reads_this_much() {
         ("DescribeSubnets", 2 + 2),
         ("DescribeRouteTables", 2 + 2), // those of the VPCs, and those through connections of ours
         ("DescribeVpcPeeringConnections", 2),
+        ("DescribeSecurityGroups", 1),         // those of Studio
         ("DescribeSecurityGroupRules", 2 + 2), // those of the groups, and those with our mark
         ("GetRole", 1 + 2),
         ("GetRolePolicy", 1 + 2),

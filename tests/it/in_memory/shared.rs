@@ -7,9 +7,9 @@ use crate::in_memory::fake::world::{
     ACCOUNTS, CONSUMER, CONSUMER_VPC, PRODUCER, PRODUCER_VPC, REGION, SAGEMAKER_TRUST, STUDIO_GROUP, consumer, link,
     network_link, producer,
 };
-use redshift_link::api::CrossAccountRedshiftLink;
+use redshift_link::api::{CrossAccountRedshiftLink, FINALIZER};
 use redshift_link::aws::model::Cluster;
-use redshift_link::aws::scope::AccountId;
+use redshift_link::aws::scope::{AccountId, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -249,7 +249,7 @@ async fn no_living_link_is_cut(orders: Vec<Vec<Event>>, betweens: usize) {
 #[tokio::test(start_paused = true)]
 async fn loops_side_by_side_cut_nothing() {
     let before = world().aws.inventory();
-    for seed in 0..100_u64 {
+    for seed in 0..60_u64 {
         let mut driver = world();
         driver.guards = true;
         driver.apply(spec(0, false));
@@ -333,4 +333,118 @@ async fn the_last_link_goes_although_its_cluster_and_domain_are_gone() {
     driver.restart();
     driver.kubernetes.delete("a");
     end(&mut driver, &before, "all gone").await;
+}
+
+/// Two links in opposite directions that are made at once ask for two connections, of which AWS lets one be accepted.
+#[tokio::test(start_paused = true)]
+async fn links_in_both_directions_made_at_once_end_with_one_connection() {
+    let before = world().aws.inventory();
+    for seed in 0..60_u64 {
+        let mut driver = world();
+        driver.guards = true;
+        driver.aws.state().latency = Some(seed);
+        driver.apply(spec(0, false));
+        driver.apply(spec(3, false));
+        driver.run_side_by_side(GRACE * 10).await;
+        assert_eq!(
+            (driver.ready("a").as_str(), driver.ready("d").as_str()),
+            ("True InPlace", "True InPlace"),
+            "{seed}"
+        );
+        let live = driver.aws.state().peerings.values().filter(|p| p.status().is_live()).count();
+        assert_eq!(live, 1, "seed {seed}");
+        for name in ["a", "d"] {
+            driver.unguard(name);
+            driver.kubernetes.delete(name);
+        }
+        driver.run_side_by_side(GRACE * 4).await;
+        end(&mut driver, &before, &format!("seed {seed}")).await;
+    }
+}
+
+/// What a link that cannot be observed could not remove itself is not left to it: it holds the deletion up, by name.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_wants_everything_is_named_as_the_blocker() {
+    let mut driver = world();
+    {
+        let mut state = driver.aws.state();
+        let far = Scope::new(CONSUMER, "us-east-1");
+        state.network(&far, "vpc-0000eeee", "10.3.0.0/16", "e");
+        state.group(&far, "sg-0000eeee", "vpc-0000eeee");
+        let mut domain = state.domains[&(consumer(), "d-1".to_owned())].clone();
+        domain.vpc = Some("vpc-0000eeee".into());
+        domain.subnets = BTreeSet::from(["subnet-0000eee1".to_owned()]);
+        domain.defaults.security_groups = BTreeSet::from(["sg-0000eeee".to_owned()]);
+        state.domains.insert((far, "d-1".into()), domain);
+    }
+    let before = driver.aws.inventory();
+    driver.apply(link("b", |spec| spec["consumer"]["region"] = "us-east-1".into()));
+    driver.settle().await;
+    assert_eq!(driver.ready("b"), "True InPlace");
+    driver.apply(link("a", |spec| spec["producer"]["cluster"]["identifier"] = "missing".into()));
+    driver.settle().await;
+    driver.kubernetes.delete("b");
+    driver.settle().await;
+    driver.pass(GRACE * 4).await;
+    assert!(driver.kubernetes.get("b").is_some(), "nobody else would remove its connection");
+    assert!(driver.message("b", "Ready").contains("link ml/a"), "{}", driver.message("b", "Ready"));
+    driver.kubernetes.delete("a");
+    end(&mut driver, &before, "named").await;
+}
+
+/// Anybody may write a finalizer into an object of his: one that is denied holds up nobody's deletion.
+#[tokio::test(start_paused = true)]
+async fn a_denied_link_with_a_finalizer_of_its_own_holds_nothing_up() {
+    let mut driver = world();
+    let before = driver.aws.inventory();
+    driver.apply(spec(0, false));
+    driver.settle().await;
+    let mut stranger = link("b", |_| {});
+    stranger.metadata.namespace = Some("elsewhere".into());
+    stranger.metadata.finalizers = Some(vec![FINALIZER.into()]);
+    driver.apply(stranger);
+    driver.settle().await;
+    assert_eq!(driver.ready("b"), "False NotAllowed");
+    driver.kubernetes.delete("a");
+    driver.settle().await;
+    driver.pass(GRACE * 2).await;
+    assert!(driver.kubernetes.get("a").is_none(), "{:#?}", driver.kubernetes.get("a").unwrap().status);
+    driver.kubernetes.delete("b");
+    end(&mut driver, &before, "denied").await;
+}
+
+/// Until what a changed link wants is in place, what it had stays its own: suspended, only shown, or held up.
+#[tokio::test(start_paused = true)]
+async fn what_a_changed_link_had_is_not_taken_before_it_has_what_it_wants() {
+    type Change = fn(&mut serde_json::Value);
+    let changes: [(&str, Change); 3] = [
+        ("suspended", |spec| spec["suspend"] = true.into()),
+        ("shown", |spec| spec["mode"] = "Plan".into()),
+        ("held up", |_| {}),
+    ];
+    for (what, change) in changes {
+        let mut driver = world();
+        driver.apply(spec(0, false));
+        driver.apply(spec(1, false));
+        driver.settle().await;
+        let whole = driver.aws.inventory();
+        if what == "held up" {
+            driver.aws.state().refuse(PRODUCER, "CreateRoute", "RouteLimitExceeded", "full");
+        }
+        driver.apply(link("a", |spec| {
+            spec["producer"]["routeTableIds"] = serde_json::json!(["rtb-0000aaa3"]);
+            change(spec);
+        }));
+        driver.settle().await;
+        driver.look_now();
+        driver.settle().await;
+        driver.kubernetes.delete("b");
+        driver.settle().await;
+        driver.pass(GRACE * 3).await;
+        assert!(driver.kubernetes.get("b").is_none(), "{what}");
+        let routes = |lines: Vec<String>| {
+            lines.into_iter().filter(|line| line.starts_with("route") && line.contains("peering")).collect::<Vec<_>>()
+        };
+        assert_eq!(routes(driver.aws.inventory()), routes(whole), "{what}");
+    }
 }

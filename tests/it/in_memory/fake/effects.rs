@@ -126,9 +126,11 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
                 return Err(("LimitExceeded", format!("Maximum policy size of 10240 bytes exceeded for role {role}")));
             }
             found.inline.insert(policy.clone(), document.clone());
+            state.appears(format!("{account} {role}/{policy}"));
         }
         Effect::DeleteRolePolicy { account, role, policy } => {
             let gone = the_role(state, account, role)?.inline.remove(policy);
+            state.seen_from.remove(&format!("{account} {role}/{policy}"));
             gone.ok_or_else(|| ("NoSuchEntity", format!("The role policy with name {policy} cannot be found.")))?;
         }
         Effect::TagRole { account, role, tags } => the_role(state, account, role)?.tags.extend(tags.clone()),
@@ -165,7 +167,9 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
                     "DNS hostnames are disabled.".into(),
                 ));
             }
-            visible(state, at, id)?.dns.insert(at.account.clone(), *resolve_remote_dns);
+            if !state.deaf {
+                visible(state, at, id)?.dns.insert(at.account.clone(), *resolve_remote_dns);
+            }
         }
         Effect::DeleteVpcPeeringConnection { at, peering } => {
             let found = visible(state, at, peering)?;
@@ -263,6 +267,7 @@ fn request_peering(state: &mut State, from: &VpcRef, to: &VpcRef, tags: &Tags) -
         tags: BTreeMap::from([(from.at.account.clone(), tags.clone())]),
     };
     let id = state.next_id("pcx");
+    state.appears(id.clone());
     state.peerings.insert(id.clone(), peering);
     Ok(Done::Peering(id))
 }

@@ -66,6 +66,11 @@ pub struct State {
     pub cuts: Vec<String>,
     /// Calls take random times, from this seed on.
     pub latency: Option<u64>,
+    /// For so long new connections and policies are not seen.
+    pub lag: Duration,
+    seen_from: BTreeMap<String, Instant>,
+    /// Options of connections are taken and never shown.
+    pub deaf: bool,
     /// Every read call, by name.
     pub reads: Vec<&'static str>,
 }
@@ -118,6 +123,16 @@ impl Peering {
 }
 
 impl State {
+    /// Something new, which is seen after a while.
+    fn appears(&mut self, key: String) {
+        let from = Instant::now() + self.lag;
+        self.seen_from.entry(key).or_insert(from);
+    }
+
+    fn is_seen(&self, key: &str) -> bool {
+        self.seen_from.get(key).is_none_or(|from| Instant::now() >= *from)
+    }
+
     fn next_id(&mut self, prefix: &str) -> String {
         self.serial += 1;
         format!("{prefix}-{:08x}", self.serial)

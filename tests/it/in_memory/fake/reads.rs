@@ -155,6 +155,7 @@ impl Reads for Fake {
     async fn peerings(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Peering>>> {
         let state = self.read(at, Service::Ec2, "DescribeVpcPeeringConnections").await?;
         let here = state.peerings.iter().filter(|(_, p)| p.requester.at == *at || p.accepter.at == *at);
+        let here = here.filter(|(id, _)| state.is_seen(id));
         let see = |(id, p): (&String, &super::Peering)| Peering {
             id: id.clone(),
             requester: p.requester.clone(),
@@ -178,6 +179,9 @@ impl Reads for Fake {
     ) -> Look<Found<(String, String), Option<String>>> {
         let state = self.read(at, Service::Iam, "GetRolePolicy").await?;
         let of = |(name, policy): &(String, String)| {
+            if !state.is_seen(&format!("{} {name}/{policy}", at.account)) {
+                return None;
+            }
             let document = state.role_named(&at.account, name)?.1.inline.get(policy)?.clone();
             Some(((name.clone(), policy.clone()), Some(document)))
         };

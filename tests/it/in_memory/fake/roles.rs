@@ -2,7 +2,7 @@
 
 use super::effects::No;
 use super::{Role, State};
-use redshift_link::aws::policy::{meaning, trusted_aws_principals};
+use redshift_link::aws::policy::{meaning, named_aws_principals};
 use redshift_link::aws::scope::{AccountId, parse_role_arn};
 
 pub(super) fn the_role<'a>(state: &'a mut State, account: &AccountId, name: &str) -> Result<&'a mut Role, No> {
@@ -32,7 +32,7 @@ pub(super) fn check_trust(state: &State, trust: &str) -> Result<(), No> {
     if meaning(trust).is_none() {
         return Err(("MalformedPolicyDocument", "This policy contains invalid Json".into()));
     }
-    for principal in trusted_aws_principals(trust) {
+    for principal in named_aws_principals(trust) {
         let there = parse_role_arn(&principal).is_some_and(|arn| {
             let role = state.roles.get(&(AccountId(arn.account.into()), arn.name.into()));
             role.is_some_and(|role| role.path == arn.path)
