@@ -384,7 +384,6 @@ async fn a_link_that_wants_everything_is_named_as_the_blocker() {
     driver.apply(link("a", |spec| spec["producer"]["cluster"]["identifier"] = "missing".into()));
     driver.settle().await;
     driver.kubernetes.delete("b");
-    driver.settle().await;
     driver.pass(GRACE * 4).await;
     assert!(driver.kubernetes.get("b").is_some(), "nobody else would remove its connection");
     assert!(driver.message("b", "Ready").contains("link ml/a"), "{}", driver.message("b", "Ready"));
