@@ -1,6 +1,6 @@
 //! How a link behaves while it lives: modes, events, contests, requests, and who may have one.
 
-use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
+use crate::in_memory::driver::{Driver, INTERVAL};
 use crate::in_memory::fake::world::{ACCOUNTS, CONSUMER, consumer, link, net, network_link, role_arn};
 use crate::in_memory::fake::{Role, State};
 use redshift_link::api::RECONCILE_REQUESTED_AT;
@@ -144,7 +144,7 @@ async fn a_profile_that_comes_later_is_let_in_and_one_that_goes_is_shut_out() {
     assert!(!has("policy 444455556666", "-alice redshift-link-"));
     assert_eq!(driver.ready("a"), "True InPlace");
     // shut out by name at first, as a policy may still arrive on its role
-    driver.pass(GRACE * 2).await;
+    driver.pass(INTERVAL.mul_f64(1.2)).await;
     let trust = driver.aws.inventory().into_iter().find(|line| line.starts_with("trust 111122223333 redshift-link-"));
     assert!(!trust.unwrap().contains("-alice"));
 }
