@@ -137,9 +137,9 @@ impl Stage {
         self.until(&format!("{name} to be gone"), || self.link(name).is_none()).await;
     }
 
-    /// Waits for something, for half a minute.
+    /// Waits for something, for two minutes: machines are slow at times.
     pub async fn until(&self, what: &str, done: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(40);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !done() {
             let all = || self.plane().kubectl(&["get", "crossaccountredshiftlinks", "-A", "-o", "yaml"]);
             assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", all());
