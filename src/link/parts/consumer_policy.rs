@@ -2,11 +2,12 @@
 
 use super::super::facts::Facts;
 use super::super::request::Request;
-use super::producer_role::{self, Leaving, digest};
-use super::{Finding, Halt, Part, PartPlan, Step, both, gather};
+use super::ledger::{self, Leaving};
+use super::producer_role::{self, digest};
+use super::{Finding, Halt, Part, PartPlan, Step, gather};
 use crate::aws::effect::Effect;
 use crate::aws::mark::consumer_policy;
-use crate::aws::policy::{self, named_aws_principals};
+use crate::aws::policy;
 use crate::aws::read::Seen;
 use crate::aws::scope::parse_role_arn;
 use std::collections::BTreeSet;
@@ -20,8 +21,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let policy_name = consumer_policy(request.uid());
     let target = producer_role::arn(request, facts);
     let document = policy::document(&[producer_role::enter(request).on([target])]);
-    let ledger = producer_role::ours(request, seen).unwrap_or_default().map(|role| named_aws_principals(&role.trust));
-    let ledger = ledger.unwrap_or_default();
+    let listed: BTreeSet<String> = ledger::listed(producer_role::ours(request, seen).unwrap_or_default()).collect();
     let mut plan = PartPlan { notes: facts.users.left_out.clone(), ..PartPlan::default() };
     let looks = facts.users.roles.iter().filter_map(|arn| {
         let name = parse_role_arn(arn)?.name.to_owned();
@@ -36,10 +36,11 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
         }
         let (account, policy) = (account.clone(), policy_name.clone());
         let put = Effect::PutRolePolicy { account, role: name, policy, document: document.clone() };
-        let waits = (!ledger.contains(arn)).then_some("the producer role to trust it");
+        let waits = (!listed.contains(arn)).then_some("the producer role to trust it");
         plan.steps.push(Step::new(Part::ConsumerPolicy, put).waiting_for(waits).making(key));
     }
-    plan.steps.extend(removals(request, producer_role::leaving(request, seen, &facts.users.roles)?));
+    let role = producer_role::ours(request, seen)?;
+    plan.steps.extend(removals(request, ledger::leaving(request, seen, role, &facts.users.roles)?));
     Ok(plan)
 }
 
@@ -53,54 +54,20 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
     }
     let mut findings = vec![];
     let leaving = match producer_role::ours(request, seen) {
-        Ok(Some(_)) if !request.gave_up(&request.producer.account) => {
-            producer_role::leaving(request, seen, &BTreeSet::new())?
+        Ok(role @ Some(_)) if !request.gave_up(&request.producer.account) => {
+            ledger::leaving(request, seen, role, &BTreeSet::new())?
         }
         Err(Halt::Unread(unread)) if !request.gave_up(&request.producer.account) => return Err(Halt::Unread(unread)),
         Err(Halt::Refused(error)) if !request.gave_up(&request.producer.account) => {
             findings.push(Finding::refused(Part::ConsumerPolicy, &error));
-            without_ledger(request, seen)?
+            ledger::without(request, seen)?
         }
         // given up, gone, or somebody else's
-        _ => without_ledger(request, seen)?,
+        _ => ledger::without(request, seen)?,
     };
     let policy = consumer_policy(request.uid());
     let ours = leaving.keys().map(|role| format!("policy {} {role}/{policy}", request.consumer.account)).collect();
     Ok(PartPlan { ours, findings, steps: removals(request, leaving), ..PartPlan::default() })
-}
-
-/// Without a ledger that could be read: the roles that the spec and the domain name, and those that status remembers.
-fn without_ledger(request: &Request<'_>, seen: &Seen) -> Result<Leaving, Halt> {
-    let at = request.consumer;
-    let consumer = &request.spec().consumer;
-    let mut arns: BTreeSet<String> = consumer.network.iter().flat_map(|network| network.role_arns.clone()).collect();
-    if let Some(studio) = &consumer.studio {
-        let (domain, profiles) =
-            both(seen.domain(at, studio.domain_id.clone()), seen.user_profiles(at, studio.domain_id.clone()))?;
-        arns.extend(domain.iter().flat_map(|domain| domain.defaults.execution_roles.clone()));
-        arns.extend(profiles.execution_roles.iter().cloned());
-    }
-    let named = arns.iter().filter_map(|arn| Some(parse_role_arn(arn)?.name.to_owned()));
-    carriers(request, seen, named.chain(remembered(request)).map(|name| (name, None)).collect())
-}
-
-/// Names of the roles on which status says that our policy is.
-pub fn remembered(request: &Request<'_>) -> impl Iterator<Item = String> {
-    let start = format!("policy {} ", request.consumer.account);
-    let resources = request.link.status.iter().flat_map(|status| &status.resources);
-    resources.filter_map(move |resource| Some(resource.strip_prefix(&start)?.split('/').next()?.to_owned()))
-}
-
-/// Those of the roles that carry our policy.
-///
-/// # Errors
-/// Something is unread or refused.
-pub fn carriers(request: &Request<'_>, seen: &Seen, candidates: Leaving) -> Result<Leaving, Halt> {
-    let looks = candidates.into_iter().map(|(name, arn)| {
-        let policy = seen.role_policy(request.consumer, (name.clone(), consumer_policy(request.uid())));
-        policy.map(|found| found.as_ref().map(|_| (name, arn)))
-    });
-    Ok(gather(looks)?.into_iter().flatten().collect())
 }
 
 fn removals(request: &Request<'_>, leaving: Leaving) -> Vec<Step> {

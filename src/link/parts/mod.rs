@@ -5,6 +5,7 @@
 
 pub mod consumer_policy;
 pub mod firewall;
+mod ledger;
 pub mod peering;
 pub mod producer_role;
 pub mod routes;

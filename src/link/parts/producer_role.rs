@@ -1,19 +1,17 @@
 //! The role in the producer's account that users take on.
 //!
-//! Its trust policy is also the ledger of the execution roles that carry our inline policy: one enters before it gets
-//! the policy, and leaves after a read shows policy or role gone.
+//! Its trust policy is also the ledger of the execution roles that carry our inline policy (`ledger.rs`).
 
 use super::super::facts::Facts;
 use super::super::request::Request;
-use super::{Finding, Halt, Part, PartPlan, Step, certainty, consumer_policy};
+use super::{Finding, Halt, Part, PartPlan, Step, certainty, ledger};
 use crate::aws::effect::Effect;
 use crate::aws::mark::{self, ACCESS_POLICY};
 use crate::aws::model::{Role, Tags};
 use crate::aws::policy::{self, Statement};
 use crate::aws::read::Seen;
-use crate::aws::scope::parse_role_arn;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Characters that a trust policy may have in every account; more only where the quota was raised.
 const TRUST_POLICY_QUOTA: usize = 2048;
@@ -48,26 +46,6 @@ pub fn ours<'a>(request: &Request<'_>, seen: &'a Seen) -> Result<Option<&'a Role
     }
 }
 
-/// Execution roles that carry our policy beside those that are wanted: by name, with the ARN where the ledger has it.
-pub type Leaving = BTreeMap<String, Option<String>>;
-
-/// Finds them by the ledger and, should that be gone, by what status remembers.
-///
-/// # Errors
-/// Something is unread or refused.
-pub fn leaving(request: &Request<'_>, seen: &Seen, wanted: &BTreeSet<String>) -> Result<Leaving, Halt> {
-    let role = ours(request, seen)?;
-    // an id (AROA...) stands for a role that is gone, and so is the policy that was on it
-    let ledger = role.map(|role| policy::named_aws_principals(&role.trust)).unwrap_or_default();
-    let listed = ledger.into_iter().filter_map(|arn| Some((parse_role_arn(&arn)?.name.to_owned(), Some(arn.clone()))));
-    let mut candidates: Leaving = consumer_policy::remembered(request).map(|name| (name, None)).collect();
-    candidates.extend(listed);
-    for name in wanted.iter().filter_map(|arn| Some(parse_role_arn(arn)?.name)) {
-        candidates.remove(name);
-    }
-    consumer_policy::carriers(request, seen, candidates)
-}
-
 /// Checks before anything is made that the trust policy will fit.
 ///
 /// # Errors
@@ -98,14 +76,13 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let account = &request.producer.account;
     let (role_name, part) = (name(request), Part::ProducerRole);
     let found = ours(request, seen)?;
-    let leaving = leaving(request, seen, &facts.users.roles)?;
-    let mut ledger: BTreeSet<String> = leaving.into_values().flatten().collect();
-    if let Some(role) = found.filter(|_| !request.certain) {
+    let leaving = ledger::leaving(request, seen, found, &facts.users.roles)?;
+    let mut shut_out: BTreeSet<String> = leaving.into_values().flatten().collect();
+    if !request.certain {
         // a policy may still arrive on a role that carries none now
-        let arns = policy::named_aws_principals(&role.trust).into_iter().filter(|arn| parse_role_arn(arn).is_some());
-        ledger.extend(arns.filter(|arn| !facts.users.roles.contains(arn)));
+        shut_out.extend(ledger::listed(found).filter(|arn| !facts.users.roles.contains(arn)));
     }
-    let trust = trust(request, &facts.users.roles, &ledger);
+    let trust = trust(request, &facts.users.roles, &shut_out);
     let access = access(request, facts);
     let boundary = request.grants.and_then(|grants| grants.producer.permissions_boundary.clone());
     let tags = tags(request);
@@ -200,8 +177,11 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
         return Ok(plan);
     }
     let none = BTreeSet::new();
-    let leaving =
-        if request.gave_up(&request.consumer.account) { Ok(Leaving::new()) } else { leaving(request, seen, &none) };
+    let leaving = if request.gave_up(&request.consumer.account) {
+        Ok(ledger::Leaving::new())
+    } else {
+        ledger::leaving(request, seen, Some(role), &none)
+    };
     let leaving = match leaving {
         // the consumer policy part says what was refused; the ledger stays, without any power
         Err(Halt::Refused(_)) => return Ok(plan),
@@ -220,18 +200,18 @@ fn put(request: &Request<'_>, role: &str, document: String) -> Effect {
 }
 
 /// Who may take on the role. Roles that still carry our policy, or may, are shut out by name: so the ledger has them.
-fn trust(request: &Request<'_>, roles: &BTreeSet<String>, ledger: &BTreeSet<String>) -> String {
+fn trust(request: &Request<'_>, roles: &BTreeSet<String>, shut_out: &BTreeSet<String>) -> String {
     let mut enter = enter(request).by("AWS", roles.iter().cloned());
     if request.spec().ties_source_identity() {
         // A session that carries no source identity could choose one when it takes on this role, and with it whom it
         // becomes in the database: only sessions that were given theirs by SageMaker come in.
         enter = enter.when("Null", "aws:SourceIdentity", ["false".to_owned()]);
     }
-    if ledger.is_empty() {
+    if shut_out.is_empty() {
         return policy::document(&[enter]);
     }
-    let shut_out = Statement::deny("", &["sts:AssumeRole"]).by("AWS", ledger.iter().cloned());
-    policy::document(&[enter, shut_out])
+    let deny = Statement::deny("", &["sts:AssumeRole"]).by("AWS", shut_out.iter().cloned());
+    policy::document(&[enter, deny])
 }
 
 /// What entering the role takes, on both sides. A session with a source identity needs leave to bring it

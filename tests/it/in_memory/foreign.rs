@@ -55,24 +55,25 @@ struct Case {
 
 const fn plain(_: &mut serde_json::Value) {}
 
+fn role_with_our_name(state: &mut State, path: &str, tags: Tags) {
+    let role = Role {
+        id: "AROAX".into(),
+        path: path.into(),
+        trust: "{}".into(),
+        boundary: None,
+        tags,
+        inline: BTreeMap::new(),
+        attached: BTreeSet::new(),
+    };
+    state.roles.insert((AccountId(PRODUCER.into()), installation().producer_role("uid-of-a")), role);
+}
+
 const CASES: &[Case] = &[
     Case {
         name: "a role with our name on another path",
         put: |state| {
-            let role = Role {
-                id: "AROAX".into(),
-                path: "/".into(),
-                trust: "{}".into(),
-                boundary: None,
-                tags: installation().role_tags(&Owner {
-                    uid: "uid-of-a".into(),
-                    namespace: "ml".into(),
-                    name: "a".into(),
-                }),
-                inline: BTreeMap::new(),
-                attached: BTreeSet::new(),
-            };
-            state.roles.insert((AccountId(PRODUCER.into()), installation().producer_role("uid-of-a")), role);
+            let owner = Owner { uid: "uid-of-a".into(), namespace: "ml".into(), name: "a".into() };
+            role_with_our_name(state, "/", installation().role_tags(&owner));
         },
         spec: plain,
         condition: ("ProducerRoleReady", "False NotOurs"),
@@ -81,16 +82,7 @@ const CASES: &[Case] = &[
     Case {
         name: "a role on our path and with our name, but without the mark",
         put: |state| {
-            let role = Role {
-                id: "AROAX".into(),
-                path: "/redshift-link/test/".into(),
-                trust: "{}".into(),
-                boundary: None,
-                tags: Tags::from([(UID.into(), "uid-of-a".into())]),
-                inline: BTreeMap::new(),
-                attached: BTreeSet::new(),
-            };
-            state.roles.insert((AccountId(PRODUCER.into()), installation().producer_role("uid-of-a")), role);
+            role_with_our_name(state, "/redshift-link/test/", Tags::from([(UID.into(), "uid-of-a".into())]));
         },
         spec: plain,
         condition: ("ProducerRoleReady", "False NotOurs"),
