@@ -59,6 +59,9 @@ pub struct LinkStatus {
     pub undone: Vec<Undone>,
 }
 
+/// So many entries stand in a list of the status.
+pub const ENTRIES: usize = 500;
+
 /// One step of the plan.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +105,6 @@ fn ids(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// A set of keys in an order that does not change, and with bounds.
 fn names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
-        "type": "array", "maxItems": 500, "items": {"type": "string", "maxLength": 512}, "x-kubernetes-list-type": "atomic"
+        "type": "array", "maxItems": ENTRIES, "items": {"type": "string", "maxLength": 512}, "x-kubernetes-list-type": "atomic"
     })
 }

@@ -9,8 +9,7 @@ use super::plan;
 use super::register::Register;
 use super::request::Request;
 use super::status::{Outcome, Pace, happenings, pace, reconcile_requested_at, status};
-use super::want::Want;
-use crate::api::status::LinkStatus;
+use super::want::{self, Want};
 use crate::api::{CrossAccountRedshiftLink, FINALIZER};
 use crate::aws::accounts::{Accounts, AccountsWatch, Denied, Tenant, allow};
 use crate::aws::effect::Execute;
@@ -125,7 +124,7 @@ impl Loop {
             let (producer, consumer) = scopes(link);
             let name = format!("{}/{}", link.namespace().unwrap_or_default(), link.name_any());
             let holder = Holder { link: name, scopes: BTreeSet::from([producer, consumer]) };
-            self.register.unobservable(&uid, holder, wants_in_status(link));
+            self.register.unobservable(&uid, holder, want::in_status(link));
         }
     }
 
@@ -144,13 +143,6 @@ impl Loop {
         let namespace = link.namespace().unwrap_or_default();
         let labels = self.kubernetes.namespace_labels(&namespace);
         let grants = allow(&link.spec, Tenant { namespace: &namespace, labels: &labels }, accounts);
-        let adopted;
-        let link = if self.must_hold(link) && grants.is_ok() {
-            adopted = self.kubernetes.add_finalizer(link).await?;
-            &adopted
-        } else {
-            link
-        };
         let (producer, consumer) = scopes(link);
         let abandoned = accounts.abandoned();
         let request = Request {
@@ -179,7 +171,8 @@ impl Loop {
         }
     }
 
-    /// The finalizer comes before the first effect, and only where there may be one.
+    /// The finalizer comes before the first effect, and only where there may be one: who never had anything holds
+    /// nobody up.
     fn must_hold(&self, link: &CrossAccountRedshiftLink) -> bool {
         let acts = link.spec.mode != Some(crate::api::link::Mode::Plan) && link.spec.suspend != Some(true);
         acts && link.metadata.deletion_timestamp.is_none() && !has_finalizer(link)
@@ -188,7 +181,7 @@ impl Loop {
     fn denied(&self, request: &Request<'_>, denied: &Denied) -> Outcome {
         if has_finalizer(request.link) {
             // anybody may write a finalizer: who is denied and never had anything holds nothing up
-            let wants = wants_in_status(request.link);
+            let wants = want::in_status(request.link);
             let none = request.link.status.as_ref().is_none_or(|status| status.wants.is_empty());
             self.register.unobservable(request.uid(), holder(request), wants.or(none.then(BTreeSet::new)));
         }
@@ -208,12 +201,18 @@ impl Loop {
         let mut seen = Seen::default();
         let found = observe(&self.reads, &mut seen, |read| since.of(read), |seen| plan::wants(request, seen)).await;
         let wants = found.clone().unwrap_or_default();
+        let adopted;
+        let mut request = *request;
+        if found.is_ok() && self.must_hold(request.link) {
+            adopted = self.kubernetes.add_finalizer(request.link).await?;
+            request.link = &adopted;
+        }
+        let request = &request;
         // what it has stays wanted until what it wants now is in place: no other link's loop may take it meanwhile
-        let held: BTreeSet<Want> =
-            wants.iter().cloned().chain(wants_in_status(request.link).unwrap_or_default()).collect();
+        let held = if has_finalizer(request.link) { want::held(request.link, &wants) } else { wants.clone() };
         if has_finalizer(request.link) {
             match found {
-                Err(_) => self.register.unobservable(request.uid(), holder(request), wants_in_status(request.link)),
+                Err(_) => self.register.unobservable(request.uid(), holder(request), want::in_status(request.link)),
                 Ok(_) => match self.register.publish(request.uid(), holder(request), held.clone()) {
                     Ok(free) => {
                         if since.shared_after(free) {
@@ -258,7 +257,7 @@ impl Loop {
 
     fn must_record(&self, request: &Request<'_>, plan: &plan::Plan, wants: &BTreeSet<Want>) -> bool {
         let makes = plan.steps.iter().any(|s| s.waits.is_none() && matches!(s.shared, Some(Shared::Makes)));
-        makes && wants_in_status(request.link).as_ref() != Some(wants)
+        makes && want::in_status(request.link).as_ref() != Some(wants)
     }
 
     async fn take_down(
@@ -271,7 +270,7 @@ impl Loop {
             self.register.withdraw(request.uid());
         } else {
             // until its mark is off, nobody else may take for unwanted what this link leaves in place
-            self.register.unobservable(request.uid(), holder(request), wants_in_status(request.link));
+            self.register.unobservable(request.uid(), holder(request), want::in_status(request.link));
         }
         let mut seen = Seen::default();
         let others = self.register.others(request.uid());
@@ -411,13 +410,4 @@ fn holder(request: &Request<'_>) -> Holder {
         link: format!("{}/{}", owner.namespace, owner.name),
         scopes: request.sides().into_iter().cloned().collect(),
     }
-}
-
-/// What the status says that this link wants; none where it says nothing, or something this version cannot read.
-fn wants_in_status(link: &CrossAccountRedshiftLink) -> Option<BTreeSet<Want>> {
-    let status: &LinkStatus = link.status.as_ref()?;
-    if status.wants.is_empty() {
-        return None;
-    }
-    status.wants.iter().map(|want| want.parse().ok()).collect()
 }

@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::request::Request;
 use super::want::Want;
 use crate::api::conditions::{self, Report, State, types};
-use crate::api::status::{LinkStatus, PlannedEffect};
+use crate::api::status::{ENTRIES, LinkStatus, PlannedEffect};
 use crate::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT};
 use crate::aws::error::Class;
 use crate::aws::scope::AccountId;
@@ -63,7 +63,14 @@ pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) 
     let generation = request.link.metadata.generation;
     let remaining = match outcome {
         Outcome::TakenDown(plan, failures) => remaining(plan, failures, &before),
-        Outcome::Kept(plan, _) => plan.ours.clone(),
+        Outcome::Kept(plan, _) => {
+            let mut there = remaining(plan, &vec![], &before);
+            // found missing, not unseen
+            for makes in plan.steps.iter().filter_map(|step| step.makes.as_ref()) {
+                there.remove(makes);
+            }
+            there
+        }
         Outcome::Denied { .. } => before.resources.clone(),
     };
     let reports = reports(request, &before, outcome, &remaining);
@@ -71,7 +78,7 @@ pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) 
         observed_generation: generation,
         conditions: conditions::list(&reports, &before.conditions, generation, request.now),
         last_handled_reconcile_at: reconcile_requested_at(request.link),
-        resources: remaining.into_iter().take(500).collect(),
+        resources: remaining.into_iter().take(ENTRIES).collect(),
         wants: if wants.is_empty() { before.wants } else { wants.iter().map(ToString::to_string).collect() },
         ..LinkStatus::default()
     };
@@ -84,12 +91,12 @@ pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) 
             status.connections = before.connections;
         }
         Outcome::Kept(plan, _) | Outcome::TakenDown(plan, _) => {
-            status.used = plan.used.iter().take(500).cloned().collect();
+            status.used = plan.used.iter().take(ENTRIES).cloned().collect();
             status.undone.clone_from(&plan.undone);
             status.role_arn.clone_from(&plan.role_arn);
             status.peering_connection_id.clone_from(&plan.peering);
             status.connections = plan.connections.iter().take(50).cloned().collect();
-            status.plan = plan.steps.iter().take(500).map(planned).collect();
+            status.plan = plan.steps.iter().take(ENTRIES).map(planned).collect();
         }
     }
     status

@@ -60,6 +60,8 @@ fn note(records: &mut Vec<Undone>, key: &str, generation: i64, now: Timestamp) {
     match records.iter_mut().find(|record| record.resource == key) {
         // AWS may show a thing just made, and then not: within minutes that is nobody's doing
         Some(record) if record.times.last().is_some_and(|last| now.duration_since(last.0) < SETTLING) => {}
+        // it is not made again now: there is nothing more to count
+        Some(record) if is_contested(record) => {}
         Some(record) => {
             record.times.retain(|at| now.duration_since(at.0) < WINDOW);
             record.times.push(Time(now));

@@ -1,8 +1,11 @@
 //! What several links may need at once, by natural key.
 
+use crate::api::CrossAccountRedshiftLink;
+use crate::api::status::ENTRIES;
 use crate::aws::model::{Direction, Permit, RulePeer};
 use crate::aws::scope::{AccountId, Scope, VpcRef};
 use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -131,6 +134,26 @@ fn scope(text: &str) -> Option<Scope> {
 fn vpc(text: &str) -> Option<VpcRef> {
     let (at, id) = text.rsplit_once('/')?;
     Some(VpcRef { at: scope(at)?, id: id.into() })
+}
+
+/// What the status says that this link wants; none where it says nothing, or something this version cannot read.
+#[must_use]
+pub fn in_status(link: &CrossAccountRedshiftLink) -> Option<BTreeSet<Want>> {
+    let status = link.status.as_ref().filter(|status| !status.wants.is_empty())?;
+    status.wants.iter().map(|want| want.parse().ok()).collect()
+}
+
+/// What a link wants, and what it wanted before; where that is too much for the status, only what it has of it.
+#[must_use]
+pub fn held(link: &CrossAccountRedshiftLink, wants: &BTreeSet<Want>) -> BTreeSet<Want> {
+    let before = in_status(link).unwrap_or_default();
+    let mut held: BTreeSet<Want> = wants.union(&before).cloned().collect();
+    if held.len() > ENTRIES {
+        let has = |want: &&Want| link.status.as_ref().is_some_and(|s| s.resources.contains(&want.to_string()));
+        let room = ENTRIES.saturating_sub(wants.len());
+        held = wants.iter().chain(before.difference(wants).filter(has).take(room)).cloned().collect();
+    }
+    held
 }
 
 #[cfg(test)]

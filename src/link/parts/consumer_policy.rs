@@ -40,7 +40,9 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
         plan.steps.push(Step::new(Part::ConsumerPolicy, put).waiting_for(waits).making(key));
     }
     let role = producer_role::ours(request, seen)?;
-    plan.steps.extend(removals(request, ledger::leaving(request, seen, role, &facts.users.roles)?));
+    let leaving = ledger::leaving(request, seen, role, &facts.users.roles)?;
+    plan.ours.extend(carried(request, &leaving));
+    plan.steps.extend(removals(request, leaving));
     Ok(plan)
 }
 
@@ -65,9 +67,18 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
         // given up, gone, or somebody else's
         _ => ledger::without(request, seen)?,
     };
+    Ok(PartPlan {
+        ours: carried(request, &leaving),
+        findings,
+        steps: removals(request, leaving),
+        ..PartPlan::default()
+    })
+}
+
+/// The policies on these roles, as status remembers them.
+fn carried(request: &Request<'_>, leaving: &Leaving) -> BTreeSet<String> {
     let policy = consumer_policy(request.uid());
-    let ours = leaving.keys().map(|role| format!("policy {} {role}/{policy}", request.consumer.account)).collect();
-    Ok(PartPlan { ours, findings, steps: removals(request, leaving), ..PartPlan::default() })
+    leaving.keys().map(|role| format!("policy {} {role}/{policy}", request.consumer.account)).collect()
 }
 
 fn removals(request: &Request<'_>, leaving: Leaving) -> Vec<Step> {

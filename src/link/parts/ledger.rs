@@ -5,6 +5,7 @@
 
 use super::super::request::Request;
 use super::{Halt, both, gather};
+use crate::api::status::LinkStatus;
 use crate::aws::mark::consumer_policy;
 use crate::aws::model::Role;
 use crate::aws::policy::named_aws_principals;
@@ -41,11 +42,16 @@ pub fn leaving(
     carriers(request, seen, candidates)
 }
 
-/// Without a ledger that could be read: the roles that the spec and the domain name, and those that status remembers.
+/// Without a ledger that could be read: the roles that status remembers, or, should that be gone too, those that the
+/// spec and the domain name.
 ///
 /// # Errors
 /// Something is unread or refused.
 pub fn without(request: &Request<'_>, seen: &Seen) -> Result<Leaving, Halt> {
+    let knows = |status: &LinkStatus| !(status.wants.is_empty() && status.resources.is_empty());
+    if request.link.status.as_ref().is_some_and(knows) {
+        return carriers(request, seen, remembered(request).map(|name| (name, None)).collect());
+    }
     let at = request.consumer;
     let consumer = &request.spec().consumer;
     let mut arns: BTreeSet<String> = consumer.network.iter().flat_map(|network| network.role_arns.clone()).collect();
@@ -55,8 +61,7 @@ pub fn without(request: &Request<'_>, seen: &Seen) -> Result<Leaving, Halt> {
         arns.extend(domain.iter().flat_map(|domain| domain.defaults.execution_roles.clone()));
         arns.extend(profiles.execution_roles.iter().cloned());
     }
-    let named = arns.iter().filter_map(|arn| name_of(arn));
-    carriers(request, seen, named.chain(remembered(request)).map(|name| (name, None)).collect())
+    carriers(request, seen, arns.iter().filter_map(|arn| Some((name_of(arn)?, None))).collect())
 }
 
 /// Names of the roles on which status says that our policy is.

@@ -76,7 +76,9 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
         [] => create(request, facts, here, &want, &mut plan),
         [own, redundant @ ..] => {
             keep(request, facts, seen, own, (here, there), &want, &mut plan)?;
-            let pending = redundant.iter().filter(|p| p.status == PeeringStatus::PendingAcceptance);
+            // once one is active, AWS lets no other be accepted: nobody can be about to use one of these
+            let active = own.status == PeeringStatus::Active;
+            let pending = redundant.iter().filter(|p| active && p.status == PeeringStatus::PendingAcceptance);
             plan.steps.extend(pending.map(|p| {
                 let (at, peering) = (p.requester.at.clone(), p.id.clone());
                 Step::new(Part::Peering, Effect::DeleteVpcPeeringConnection { at, peering })
@@ -151,12 +153,18 @@ fn keep(
             ));
         }
     }
-    let key = peering_key(&own.requester, &own.accepter);
-    if request_seen.is_none_or(|p| !request.installation.owns(&p.tags, &key)) {
+    let mark = |at: &Scope| {
         let tags = tags(request, &own.requester, &own.accepter);
+        step(Effect::CreateTags { at: at.clone(), resource: id(), tags })
+    };
+    if request_seen.is_none_or(|p| !is_ours(request, p)) {
         let waits = request_seen.is_none().then_some("the request to reach the accepter's account");
-        let mark = Effect::CreateTags { at: accepter, resource: id(), tags };
-        plan.steps.push(step(mark).waiting_for(waits));
+        plan.steps.push(mark(&accepter).waiting_for(waits));
+    }
+    // it was made with its mark there: somebody took it off
+    let asked = if accepter == *request.producer { views.0 } else { views.1 };
+    if asked.iter().any(|p| p.id == own.id && !is_ours(request, p)) {
+        plan.steps.push(mark(&own.requester.at));
     }
     let dns = facts.dns_resolution();
     let (side, names_resolve) = producer_side(request, own, views.1);
@@ -202,14 +210,13 @@ pub fn sweep(
     if request.retains() {
         return retain(request, seen, others);
     }
-    // one account's view and mark are enough
+    // one account's view is enough
     let Some(at) = request.sides().into_iter().find(|at| !request.gave_up(&at.account)) else { return Ok(plan) };
     for own in of_ours(request, seen, at)? {
         let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
         if !wants.contains(&want) {
             let waits = still_used(&own.id).then_some("its routes and rules to be gone in both accounts");
-            // a request that is still pending can be deleted by who made it only
-            let at = if request.gave_up(&own.requester.at.account) { at } else { &own.requester.at };
+            let at = who_deletes(request, seen, own, at);
             let delete = Effect::DeleteVpcPeeringConnection { at: at.clone(), peering: own.id.clone() };
             plan.remove(removal(Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
             continue;
@@ -232,7 +239,7 @@ pub fn sweep(
 fn retain(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<PartPlan, Halt> {
     let mut plan = PartPlan::default();
     for at in request.sides().into_iter().filter(|at| !request.gave_up(&at.account)) {
-        for own in of_ours(request, seen, at)? {
+        for own in of_ours(request, seen, at)?.into_iter().filter(|own| is_ours(request, own)) {
             let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
             let resource = ResourceId::Known(own.id.clone());
             let give_up = Effect::CreateTags { at: at.clone(), resource, tags: mark::retained() };
@@ -242,7 +249,20 @@ fn retain(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<PartPla
     Ok(plan)
 }
 
-/// Our live connections between the two accounts and regions, as one of them sees them.
+/// The account that deletes a connection. AWS lets only who asked for it delete a request that is still pending, and
+/// our permissions only one that carries our mark there.
+fn who_deletes<'a>(request: &Request<'_>, seen: &Seen, own: &'a Peering, seen_by: &'a Scope) -> &'a Scope {
+    let marked =
+        |at: &Scope| seen.peerings(at, ()).is_ok_and(|view| view.iter().any(|p| p.id == own.id && is_ours(request, p)));
+    let (asked, accepted) = (&own.requester.at, &own.accepter.at);
+    match (request.gave_up(&asked.account), own.status == PeeringStatus::Active) {
+        (true, _) => seen_by,
+        (false, true) if !marked(asked) && marked(accepted) && !request.gave_up(&accepted.account) => accepted,
+        (false, _) => asked,
+    }
+}
+
+/// Live connections between the two accounts and regions that carry our mark in either, as one of them sees them.
 ///
 /// Both ends must be in sight: what hangs on a far end elsewhere cannot be seen by this link.
 fn of_ours<'a>(request: &Request<'_>, seen: &'a Seen, at: &Scope) -> Result<Vec<&'a Peering>, Halt> {
@@ -250,7 +270,16 @@ fn of_ours<'a>(request: &Request<'_>, seen: &'a Seen, at: &Scope) -> Result<Vec<
         let ends = [&p.requester.at, &p.accepter.at];
         ends.contains(&request.consumer) && ends.contains(&request.producer)
     };
-    Ok(seen.peerings(at, ())?.iter().filter(|p| p.status.is_live() && is_ours(request, p) && ends(p)).collect())
+    let looks = request.sides().into_iter().filter(|side| !request.gave_up(&side.account));
+    let looks: Vec<_> = looks.map(|side| seen.peerings(side, ()).map_err(Halt::from)).collect();
+    // a side that is refused marks nothing, and one that is unread comes first
+    if let Some(Err(unread @ Halt::Unread(_))) = looks.iter().find(|look| matches!(look, Err(Halt::Unread(_)))) {
+        return Err(unread.clone());
+    }
+    let views = looks.into_iter().flatten().flatten();
+    let marked: BTreeSet<&str> = views.filter(|p| is_ours(request, p)).map(|p| p.id.as_str()).collect();
+    let live = seen.peerings(at, ())?.iter().filter(|p| p.status.is_live() && ends(p));
+    Ok(live.filter(|p| marked.contains(p.id.as_str())).collect())
 }
 
 /// The connections as the consumer and as the producer see them.
@@ -285,8 +314,15 @@ fn own<'a>(
     let live = here.iter().filter(|p| p.status.is_live() && is_between(p, facts));
     let (mut ours, foreign): (Vec<_>, Vec<_>) = live.partition(|p| marked.contains(p.id.as_str()));
     ours.sort_by_key(|p| (p.status != PeeringStatus::Active, &p.id));
-    match foreign.first() {
-        Some(foreign) if ours.is_empty() => {
+    let active = |p: &&&Peering| p.status == PeeringStatus::Active;
+    // where one of others is active, ours can no longer be accepted
+    let in_the_way = match (ours.iter().any(|p| active(&p)), foreign.iter().find(active)) {
+        (true, _) => None,
+        (false, Some(foreign)) => Some(foreign),
+        (false, None) => foreign.first().filter(|_| ours.is_empty()),
+    };
+    match in_the_way {
+        Some(foreign) => {
             let message = format!(
                 "{} already joins {} and {} ({}) and was made by others: AWS allows one such connection; \
                  set peering.existingId to use it, or have it removed",
@@ -297,7 +333,7 @@ fn own<'a>(
             );
             Err(Finding::blocked(Part::Peering, "NotOurs", message))
         }
-        _ => Ok(ours),
+        None => Ok(ours),
     }
 }
 

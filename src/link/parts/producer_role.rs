@@ -68,6 +68,21 @@ pub fn preflight(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<()
     Err(Finding::blocked(Part::ProducerRole, "TrustPolicyTooLarge", message).into())
 }
 
+/// The trust policy, with the first of these ledgers that it has room for. Who is in none of its statements is shut out
+/// as well, and status remembers where our policy is.
+fn fitting(request: &Request<'_>, facts: &Facts, seen: &Seen, ledgers: [BTreeSet<String>; 2]) -> Result<String, Halt> {
+    for ledger in ledgers {
+        let trust = trust(request, &facts.users.roles, &ledger);
+        let size = policy::size(&trust);
+        if size <= TRUST_POLICY_QUOTA
+            || size <= seen.trust_policy_quota(request.producer, ())?.unwrap_or(TRUST_POLICY_QUOTA)
+        {
+            return Ok(trust);
+        }
+    }
+    Ok(trust(request, &facts.users.roles, &BTreeSet::new()))
+}
+
 /// Makes the role and keeps it as it should be.
 ///
 /// # Errors
@@ -77,12 +92,13 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     let (role_name, part) = (name(request), Part::ProducerRole);
     let found = ours(request, seen)?;
     let leaving = ledger::leaving(request, seen, found, &facts.users.roles)?;
-    let mut shut_out: BTreeSet<String> = leaving.into_values().flatten().collect();
+    let leaving: BTreeSet<String> = leaving.into_values().flatten().collect();
+    let mut shut_out = leaving.clone();
     if !request.certain {
         // a policy may still arrive on a role that carries none now
         shut_out.extend(ledger::listed(found).filter(|arn| !facts.users.roles.contains(arn)));
     }
-    let trust = trust(request, &facts.users.roles, &shut_out);
+    let trust = fitting(request, facts, seen, [shut_out, leaving])?;
     let access = access(request, facts);
     let boundary = request.grants.and_then(|grants| grants.producer.permissions_boundary.clone());
     let tags = tags(request);

@@ -79,7 +79,6 @@ pub fn plan(
         let effect = match &found {
             None => Effect::CreateRoute { at: at.clone(), table, cidr, peering },
             Some(route) if may_be_replaced(request, route, (&table, cidr), peerings, &wanted, others) => {
-                plan.ours.insert(want.to_string());
                 Effect::ReplaceRoute { at: at.clone(), table, cidr, peering }
             }
             Some(route) => {
@@ -112,7 +111,7 @@ pub struct Swept {
     pub plan: PartPlan,
     /// Connections that carry routes which are to go.
     pub going: BTreeSet<String>,
-    /// Connections of ours that carry routes, to be remembered.
+    /// Connections of ours that carry routes of this link, to be remembered.
     pub connections: BTreeSet<String>,
 }
 
@@ -129,6 +128,9 @@ pub fn remembered<'a>(request: &Request<'a>) -> &'a BTreeSet<String> {
 /// Something is unread or refused.
 pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others: &Others) -> Result<Swept, Halt> {
     let (mut going, mut connections) = (BTreeSet::new(), BTreeSet::new());
+    let held = |want: &Want| {
+        wants.contains(want) || request.link.status.as_ref().is_some_and(|s| s.wants.contains(&want.to_string()))
+    };
     let views: Vec<&Peering> =
         request.sides().map(|at| seen.peerings(at, ())).into_iter().flatten().flatten().collect();
     // marked on one side is ours on both: a crash may have left the other mark unwritten
@@ -145,15 +147,20 @@ pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others:
         for (carrier, tables) in gather(reads)? {
             let there: BTreeSet<_> = tables.iter().flat_map(|table| through(table, carrier.id)).collect();
             for (table, cidr) in there.iter().filter(|(table, cidr)| carrier.owns(table, *cidr)) {
-                // of a connection of others not every route is ours: once it is forgotten none can be told
-                connections.extend(carrier.own.then(|| carrier.id.to_owned()));
                 let want = Want::Route { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
+                // of a connection of others not every route is ours: once it is forgotten none can be told
+                if carrier.own && held(&want) {
+                    connections.insert(carrier.id.to_owned());
+                }
                 if wants.contains(&want) || request.retains() {
                     continue;
                 }
                 let delete = Effect::DeleteRoute { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
                 let step = removal(Part::Routes, others, &want, delete);
-                going.extend(step.as_ref().map(|_| carrier.id.to_owned()));
+                if step.is_some() {
+                    going.insert(carrier.id.to_owned());
+                    connections.extend(carrier.own.then(|| carrier.id.to_owned()));
+                }
                 plan.remove(step);
             }
             // on a connection of others, tags of routes that are gone, or given up

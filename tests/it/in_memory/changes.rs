@@ -2,10 +2,11 @@
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::world::{
-    ACCOUNTS, ALICE_ROLE, CONSUMER, EXECUTION_ROLE, PRODUCER, consumer, link, net, producer,
+    ACCOUNTS, ALICE_ROLE, CONSUMER, EXECUTION_ROLE, PRODUCER, consumer, link, net, producer, role_arn,
 };
 use redshift_link::aws::effect::EffectKind;
-use redshift_link::aws::model::{Cluster, PeeringStatus};
+use redshift_link::aws::model::{Cluster, PeeringStatus, StudioUsers};
+use redshift_link::aws::scope::AccountId;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -119,6 +120,84 @@ async fn a_role_that_is_shut_out_cannot_enter_while_its_policy_remains() {
     driver.pass(INTERVAL * 2).await;
     assert_eq!(driver.ready("a"), "True InPlace");
     assert!(!driver.aws.inventory().iter().any(|line| line.contains("Deny") && line.contains(ALICE_ROLE)));
+}
+
+/// A route that waits for its connection is not undone by anybody.
+#[tokio::test(start_paused = true)]
+async fn routes_that_wait_for_their_connection_are_not_contested() {
+    let mut driver = ready().await;
+    let whole = driver.aws.inventory();
+    for peering in driver.aws.state().peerings.values_mut() {
+        peering.status = PeeringStatus::Deleted;
+    }
+    let text = "no identity-based policy allows the ec2:CreateVpcPeeringConnection action";
+    driver.aws.state().refuse(CONSUMER, "CreateVpcPeeringConnection", "UnauthorizedOperation", text);
+    driver.look_now();
+    driver.pass(INTERVAL * 4).await;
+    assert_eq!(driver.condition("a", "PeeringReady"), "False AccessDenied");
+    driver.aws.state().refusals.clear();
+    driver.pass(INTERVAL).await;
+    assert_eq!(driver.ready("a"), "True InPlace", "{}", driver.message("a", "Ready"));
+    assert_eq!(driver.aws.inventory(), whole);
+}
+
+/// Tags that somebody takes off our connection, in one of the accounts, are put on again.
+#[tokio::test(start_paused = true)]
+async fn tags_taken_off_in_one_account_are_put_on_again() {
+    for account in [CONSUMER, PRODUCER] {
+        let mut driver = ready().await;
+        let whole = driver.aws.inventory();
+        for peering in driver.aws.state().peerings.values_mut() {
+            peering.tags.remove(&AccountId(account.into()));
+        }
+        assert_ne!(driver.aws.inventory(), whole);
+        driver.look_now();
+        driver.settle().await;
+        assert_eq!(driver.ready("a"), "True InPlace");
+        assert_eq!(driver.aws.inventory(), whole, "{account}");
+    }
+}
+
+/// With no room for a denial in the trust policy, a role that is shut out is in none of its statements.
+#[tokio::test(start_paused = true)]
+async fn a_full_trust_policy_still_shuts_a_role_out() {
+    let mut driver = ready().await;
+    let trust = |driver: &Driver| {
+        let start = format!("trust {PRODUCER} redshift-link-");
+        driver.aws.inventory().into_iter().find(|line| line.starts_with(&start)).unwrap()
+    };
+    let add = |driver: &mut Driver, name: &str| {
+        let mut state = driver.aws.state();
+        state.execution_role(name);
+        let users = StudioUsers { execution_roles: BTreeSet::from([role_arn(name)]), ..StudioUsers::default() };
+        state.profiles.get_mut(&(consumer(), "d-1".into())).unwrap().insert(name.to_owned(), users);
+    };
+    for n in 0..10 {
+        add(&mut driver, &format!("AmazonSageMaker-ExecutionRole-with-a-name-of-fifty-characters-{n}"));
+    }
+    let document = |driver: &Driver| trust(driver).split_once('{').unwrap().1.len() + 1;
+    for n in 0..40 {
+        driver.look_now();
+        driver.settle().await;
+        if document(&driver) + 90 > 2048 {
+            break;
+        }
+        add(&mut driver, &format!("AmazonSageMaker-Role-{n}"));
+    }
+    assert_eq!(driver.ready("a"), "True InPlace", "{}", driver.message("a", "Ready"));
+    let text = "no identity-based policy allows the iam:DeleteRolePolicy action";
+    driver.aws.state().refuse(CONSUMER, "DeleteRolePolicy", "AccessDenied", text);
+    driver.aws.state().profiles.get_mut(&(consumer(), "d-1".into())).unwrap().remove("alice");
+    driver.look_now();
+    driver.settle().await;
+    assert!(!trust(&driver).contains(ALICE_ROLE), "{}", trust(&driver));
+    assert_eq!(driver.condition("a", "ProducerRoleReady"), "True InPlace");
+    // and is not forgotten
+    driver.aws.state().refusals.clear();
+    driver.pass(INTERVAL * 2).await;
+    let left = |line: &String| line.contains(&format!("{ALICE_ROLE} redshift-link-"));
+    assert!(!driver.aws.inventory().iter().any(left));
+    assert_eq!(driver.ready("a"), "True InPlace");
 }
 
 /// An effect that succeeds and is never seen to have any is not repeated for ever at the first pace.

@@ -1,7 +1,7 @@
 //! Deletion always ends, names what holds it up, and leaves nothing.
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
-use crate::in_memory::fake::world::{ACCOUNTS, ALICE_ROLE, CONSUMER, PRODUCER, link};
+use crate::in_memory::fake::world::{ACCOUNTS, ALICE_ROLE, CONSUMER, PRODUCER, consumer, link};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::RulePeer;
 use redshift_link::aws::scope::AccountId;
@@ -284,6 +284,67 @@ async fn after_somebody_deleted_the_ledger() {
         driver.kubernetes.delete("a");
         until_gone(&mut driver).await;
         assert_eq!(driver.aws.inventory(), before, "wiped {wipe}, domain gone {domain_gone}");
+    }
+}
+
+/// A policy that could not be removed when its role left, and whose ledger is gone as well, is still remembered.
+#[tokio::test(start_paused = true)]
+async fn after_somebody_deleted_the_ledger_while_a_role_was_leaving() {
+    let (mut driver, before) = ready().await;
+    let text = "no identity-based policy allows the iam:DeleteRolePolicy action";
+    driver.aws.state().refuse(CONSUMER, "DeleteRolePolicy", "AccessDenied", text);
+    {
+        let mut state = driver.aws.state();
+        let ours = state.roles.iter().find(|(_, r)| r.path.starts_with("/redshift-link/"));
+        let (account, name) = ours.expect("there").0.clone();
+        state.delete_role(&account, &name);
+        state.profiles.get_mut(&(consumer(), "d-1".into())).unwrap().remove("alice");
+    }
+    driver.look_now();
+    driver.settle().await;
+    driver.pass(GRACE * 2).await;
+    assert_eq!(driver.condition("a", "ConsumerPolicyReady"), "False AccessDenied");
+    driver.aws.state().refusals.clear();
+    driver.kubernetes.delete("a");
+    until_gone(&mut driver).await;
+    assert_eq!(driver.aws.inventory(), before);
+}
+
+/// What the domain says is not needed to clean up what status and ledger know.
+#[tokio::test(start_paused = true)]
+async fn although_the_domain_can_no_longer_be_read() {
+    let text = "with an explicit deny in a service control policy";
+    let deny = |driver: &Driver| {
+        for operation in ["DescribeDomain", "ListUserProfiles", "ListApps"] {
+            driver.aws.state().refuse(CONSUMER, operation, "AccessDeniedException", text);
+        }
+    };
+    let (mut driver, before) = ready().await;
+    deny(&driver);
+    driver.look_now();
+    driver.settle().await;
+    driver.kubernetes.delete("a");
+    until_gone(&mut driver).await;
+    assert_eq!(driver.aws.inventory(), before);
+    // nor is it for a link that never had anything
+    driver.apply(link("a", |_| {}));
+    driver.settle().await;
+    assert_eq!(driver.kubernetes.get("a").unwrap().metadata.finalizers, None);
+    driver.kubernetes.delete("a");
+    until_gone(&mut driver).await;
+}
+
+/// Tags that somebody took off in one account do not make our connection somebody else's.
+#[tokio::test(start_paused = true)]
+async fn after_somebody_took_our_tags_off_in_one_account() {
+    for account in [CONSUMER, PRODUCER] {
+        let (mut driver, before) = ready().await;
+        for peering in driver.aws.state().peerings.values_mut() {
+            peering.tags.remove(&AccountId(account.into()));
+        }
+        driver.kubernetes.delete("a");
+        until_gone(&mut driver).await;
+        assert_eq!(driver.aws.inventory(), before, "{account}");
     }
 }
 

@@ -379,9 +379,11 @@ async fn a_link_that_wants_everything_is_named_as_the_blocker() {
     }
     let before = driver.aws.inventory();
     driver.apply(link("b", |spec| spec["consumer"]["region"] = "us-east-1".into()));
+    driver.apply(link("a", |_| {}));
     driver.settle().await;
-    assert_eq!(driver.ready("b"), "True InPlace");
-    driver.apply(link("a", |spec| spec["producer"]["cluster"]["identifier"] = "missing".into()));
+    assert_eq!((driver.ready("a").as_str(), driver.ready("b").as_str()), ("True InPlace", "True InPlace"));
+    driver.aws.state().clusters.clear();
+    driver.wipe_status();
     driver.settle().await;
     driver.kubernetes.delete("b");
     driver.pass(GRACE * 4).await;
@@ -389,6 +391,23 @@ async fn a_link_that_wants_everything_is_named_as_the_blocker() {
     assert!(driver.message("b", "Ready").contains("link ml/a"), "{}", driver.message("b", "Ready"));
     driver.kubernetes.delete("a");
     end(&mut driver, &before, "named").await;
+}
+
+/// A link that never had anything holds nobody up.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_never_had_anything_holds_nothing_up() {
+    let mut driver = world();
+    let before = driver.aws.inventory();
+    driver.apply(spec(0, false));
+    driver.apply(link("b", |spec| spec["producer"]["cluster"]["identifier"] = "missing".into()));
+    driver.settle().await;
+    assert_eq!(driver.ready("b"), "False ClusterNotFound");
+    driver.restart();
+    driver.kubernetes.delete("a");
+    driver.settle().await;
+    driver.pass(GRACE * 2).await;
+    assert!(driver.kubernetes.get("a").is_none(), "{:#?}", driver.kubernetes.get("a").unwrap().status);
+    assert_eq!(driver.aws.inventory(), before);
 }
 
 /// Anybody may write a finalizer into an object of his: one that is denied holds up nobody's deletion.
