@@ -384,6 +384,7 @@ async fn a_link_that_wants_everything_is_named_as_the_blocker() {
     assert_eq!((driver.ready("a").as_str(), driver.ready("b").as_str()), ("True InPlace", "True InPlace"));
     driver.aws.state().clusters.clear();
     driver.wipe_status();
+    driver.restart();
     driver.settle().await;
     driver.kubernetes.delete("b");
     driver.pass(GRACE * 4).await;
