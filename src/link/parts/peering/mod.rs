@@ -1,13 +1,17 @@
 //! The VPC peering connection: asked for by the consumer, accepted by the producer, marked on both sides. A link in
 //! the other direction shares it.
 
+mod names;
+mod sweep;
+
+pub use sweep::sweep;
+
 use super::super::facts::Facts;
-use super::super::others::Others;
 use super::super::request::Request;
 use super::super::want::{VpcPair, Want};
-use super::{Finding, Halt, Part, PartPlan, Step, both, removal};
+use super::{Finding, Halt, Part, PartPlan, Step, both};
 use crate::aws::effect::{Effect, PeeringSide, ResourceId};
-use crate::aws::mark::{self, peering_key};
+use crate::aws::mark::peering_key;
 use crate::aws::model::{Peering, PeeringStatus, Tags};
 use crate::aws::read::Seen;
 use crate::aws::scope::{Scope, VpcRef};
@@ -54,7 +58,7 @@ pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPla
     if let Some(id) = request.existing_peering() {
         let found = adopted(request, facts, here, there, id)?;
         plan.used.insert(format!("peering {id}"));
-        let (side, names_resolve) = producer_side(request, found, there);
+        let (side, names_resolve) = names::producer_side(request, found, there);
         let needed = request.dns_resolution().unwrap_or(facts.warehouse.public);
         if needed && !names_resolve {
             let side = match side {
@@ -115,7 +119,7 @@ fn create(request: &Request<'_>, facts: &Facts, here: &[Peering], want: &Want, p
     plan.steps.push(shown(Effect::AcceptVpcPeeringConnection { at: at.clone(), peering: ResourceId::Pending }));
     plan.steps.push(shown(Effect::CreateTags { at, resource: ResourceId::Pending, tags }));
     if request.dns_resolution() != Some(false) {
-        plan.steps.push(shown(resolve_names(request, ResourceId::Pending, PeeringSide::Accepter, true)));
+        plan.steps.push(shown(names::resolve(request, ResourceId::Pending, PeeringSide::Accepter, true)));
     }
 }
 
@@ -167,7 +171,7 @@ fn keep(
         plan.steps.push(mark(&own.requester.at));
     }
     let dns = facts.dns_resolution();
-    let (side, names_resolve) = producer_side(request, own, views.1);
+    let (side, names_resolve) = names::producer_side(request, own, views.1);
     if request.dns_resolution() == Some(false) {
         return Ok(());
     }
@@ -176,7 +180,7 @@ fn keep(
         return Ok(());
     }
     let needed = request.dns_resolution() == Some(true) || facts.warehouse.public;
-    match if active { lacking_dns_attribute(facts, seen) } else { Ok(None) } {
+    match if active { names::lacking_attribute(facts, seen) } else { Ok(None) } {
         Err(Halt::Refused(error)) => plan.findings.push(Finding::refused(Part::Peering, &error)),
         Err(halt) => return Err(halt),
         Ok(Some(lacking)) if needed => plan.findings.push(lacking),
@@ -187,99 +191,10 @@ fn keep(
         }
         Ok(None) => {
             let waits = (!active).then_some("the connection to be active");
-            plan.steps.push(step(resolve_names(request, id(), side, true)).waiting_for(waits).making_shared(&dns));
+            plan.steps.push(step(names::resolve(request, id(), side, true)).waiting_for(waits).making_shared(&dns));
         }
     }
     Ok(())
-}
-
-/// Removes what is ours, in these two accounts and regions, and wanted by nobody.
-///
-/// `still_used`: whether routes or rules of a connection have to go first.
-///
-/// # Errors
-/// Something is unread or refused.
-pub fn sweep(
-    request: &Request<'_>,
-    seen: &Seen,
-    wants: &BTreeSet<Want>,
-    others: &Others,
-    still_used: &impl Fn(&str) -> bool,
-) -> Result<PartPlan, Halt> {
-    let mut plan = PartPlan::default();
-    if request.retains() {
-        return retain(request, seen, others);
-    }
-    // one account's view is enough
-    let Some(at) = request.sides().into_iter().find(|at| !request.gave_up(&at.account)) else { return Ok(plan) };
-    for own in of_ours(request, seen, at)? {
-        let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
-        if !wants.contains(&want) {
-            let waits = still_used(&own.id).then_some("its routes and rules to be gone in both accounts");
-            let at = who_deletes(request, seen, own, at);
-            let delete = Effect::DeleteVpcPeeringConnection { at: at.clone(), peering: own.id.clone() };
-            plan.remove(removal(Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
-            continue;
-        }
-        let there = seen.peerings(request.producer, ()).map(Vec::as_slice).unwrap_or_default();
-        let (side, names_resolve) = producer_side(request, own, there);
-        let dns = match side {
-            PeeringSide::Accepter => Want::DnsResolution { of: own.accepter.clone(), to: own.requester.clone() },
-            PeeringSide::Requester => Want::DnsResolution { of: own.requester.clone(), to: own.accepter.clone() },
-        };
-        if names_resolve && own.status == PeeringStatus::Active && !wants.contains(&dns) {
-            let off = resolve_names(request, ResourceId::Known(own.id.clone()), side, false);
-            plan.remove(removal(Part::Peering, others, &dns, off));
-        }
-    }
-    Ok(plan)
-}
-
-/// Gives up the mark of what nobody else wants, in each account that is still ours to change.
-fn retain(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<PartPlan, Halt> {
-    let mut plan = PartPlan::default();
-    for at in request.sides().into_iter().filter(|at| !request.gave_up(&at.account)) {
-        for own in of_ours(request, seen, at)?.into_iter().filter(|own| is_ours(request, own)) {
-            let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
-            let resource = ResourceId::Known(own.id.clone());
-            let give_up = Effect::CreateTags { at: at.clone(), resource, tags: mark::retained() };
-            plan.remove(removal(Part::Peering, others, &want, give_up));
-        }
-    }
-    Ok(plan)
-}
-
-/// The account that deletes a connection. AWS lets only who asked for it delete a request that is still pending, and
-/// our permissions only one that carries our mark there.
-fn who_deletes<'a>(request: &Request<'_>, seen: &Seen, own: &'a Peering, seen_by: &'a Scope) -> &'a Scope {
-    let marked =
-        |at: &Scope| seen.peerings(at, ()).is_ok_and(|view| view.iter().any(|p| p.id == own.id && is_ours(request, p)));
-    let (asked, accepted) = (&own.requester.at, &own.accepter.at);
-    match (request.gave_up(&asked.account), own.status == PeeringStatus::Active) {
-        (true, _) => seen_by,
-        (false, true) if !marked(asked) && marked(accepted) && !request.gave_up(&accepted.account) => accepted,
-        (false, _) => asked,
-    }
-}
-
-/// Live connections between the two accounts and regions that carry our mark in either, as one of them sees them.
-///
-/// Both ends must be in sight: what hangs on a far end elsewhere cannot be seen by this link.
-fn of_ours<'a>(request: &Request<'_>, seen: &'a Seen, at: &Scope) -> Result<Vec<&'a Peering>, Halt> {
-    let ends = |p: &Peering| {
-        let ends = [&p.requester.at, &p.accepter.at];
-        ends.contains(&request.consumer) && ends.contains(&request.producer)
-    };
-    let looks = request.sides().into_iter().filter(|side| !request.gave_up(&side.account));
-    let looks: Vec<_> = looks.map(|side| seen.peerings(side, ()).map_err(Halt::from)).collect();
-    // a side that is refused marks nothing, and one that is unread comes first
-    if let Some(Err(unread @ Halt::Unread(_))) = looks.iter().find(|look| matches!(look, Err(Halt::Unread(_)))) {
-        return Err(unread.clone());
-    }
-    let views = looks.into_iter().flatten().flatten();
-    let marked: BTreeSet<&str> = views.filter(|p| is_ours(request, p)).map(|p| p.id.as_str()).collect();
-    let live = seen.peerings(at, ())?.iter().filter(|p| p.status.is_live() && ends(p));
-    Ok(live.filter(|p| marked.contains(p.id.as_str())).collect())
 }
 
 /// The connections as the consumer and as the producer see them.
@@ -370,42 +285,6 @@ fn adopted<'a>(
         return Err(Finding::blocked(Part::Peering, "PeeringNotActive", message));
     }
     Ok(found)
-}
-
-/// The attribute of one of the VPCs without which the DNS option is refused, if there is one.
-fn lacking_dns_attribute(facts: &Facts, seen: &Seen) -> Result<Option<Finding>, Halt> {
-    let attributes = |vpc: &VpcRef| seen.vpc_dns(&vpc.at, vpc.id.clone());
-    let (p, c) = both(attributes(&facts.producer.vpc), attributes(&facts.consumer.vpc))?;
-    for (vpc, dns) in [(&facts.producer.vpc, p), (&facts.consumer.vpc, c)] {
-        let missing = match dns {
-            Some(dns) if !dns.support => "enable-dns-support",
-            Some(dns) if !dns.hostnames => "enable-dns-hostnames",
-            _ => continue,
-        };
-        let message = format!(
-            "{} lacks {missing}, so the cluster's name would not resolve to its private address: run `aws ec2 modify-vpc-attribute \
-             --vpc-id {} --{missing} --region {}` in account {}, or set peering.dnsResolution to false",
-            vpc.id, vpc.id, vpc.at.region, vpc.at.account
-        );
-        return Ok(Some(Finding::blocked(Part::Peering, "DnsHostnamesDisabled", message)));
-    }
-    Ok(None)
-}
-
-/// The producer's side of a connection, and whether its names resolve to private addresses for the other: as the
-/// producer sees it, for whether an account sees the other's option is not known.
-fn producer_side(request: &Request<'_>, found: &Peering, there: &[Peering]) -> (PeeringSide, bool) {
-    let seen = there.iter().find(|p| p.id == found.id);
-    if found.accepter.at == *request.producer {
-        (PeeringSide::Accepter, seen.is_some_and(|p| p.accepter_dns))
-    } else {
-        (PeeringSide::Requester, seen.is_some_and(|p| p.requester_dns))
-    }
-}
-
-fn resolve_names(request: &Request<'_>, peering: ResourceId, side: PeeringSide, resolve_remote_dns: bool) -> Effect {
-    let at = request.producer.clone();
-    Effect::ModifyVpcPeeringConnectionOptions { at, peering, side, resolve_remote_dns }
 }
 
 fn tags(request: &Request<'_>, from: &VpcRef, to: &VpcRef) -> Tags {
