@@ -44,6 +44,14 @@ pub struct Plan {
     pub halted_at: Option<(Part, Class)>,
 }
 
+impl Plan {
+    /// Nothing is left to do, and nothing is in the way.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.steps.is_empty() && self.findings.is_empty()
+    }
+}
+
 /// So many things that links share may one of them want.
 const WANTS: usize = 250;
 
@@ -135,7 +143,7 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
     Ok(plan)
 }
 
-/// The plan that takes a link down. It is finished when it has neither steps nor findings.
+/// The plan that takes a link down. It is finished when it [is done](Plan::is_done).
 ///
 /// # Errors
 /// Something must be read first.

@@ -156,11 +156,9 @@ impl Loop {
             certain: Instant::now() >= memory.certain_from(self.started + self.grace),
             interval: SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX),
         };
-        let mut since = Since::new(link, &memory);
-        if link.metadata.deletion_timestamp.is_some() {
-            // the finalizer goes only after a fresh look
-            since.asked = Moment::now();
-            return self.take_down(&request, accounts, &since).await;
+        let since = Since::new(link, &memory);
+        if request.is_deleted() {
+            return self.take_down(&request, accounts, since).await;
         }
         match grants {
             Ok(_) => self.keep(&request, accounts, since).await,
@@ -264,7 +262,7 @@ impl Loop {
         &self,
         request: &Request<'_>,
         accounts: &Arc<Accounts>,
-        since: &Since,
+        mut since: Since,
     ) -> Result<Option<Duration>, KubernetesError> {
         if request.spec().deletes() {
             self.register.withdraw(request.uid());
@@ -272,11 +270,8 @@ impl Loop {
             // until its mark is off, nobody else may take for unwanted what this link leaves in place
             self.register.unobservable(request.uid(), holder(request), want::in_status(request.link));
         }
-        let mut seen = Seen::default();
-        let others = self.register.others(request.uid());
-        let plan =
-            observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::take_down(request, seen, &others)).await;
-        if !plan.steps.is_empty() || !plan.findings.is_empty() {
+        let plan = self.what_is_left(request, &since).await;
+        if !plan.is_done() {
             return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
         }
         // known before the reads began
@@ -290,6 +285,12 @@ impl Loop {
             let outcome = Outcome::TakenDown(plan, vec![]);
             return self.report(request, accounts, &BTreeSet::new(), &outcome, &Acted::default()).await;
         }
+        // others may have been answered by the same reads: the finalizer goes only after reads of its own
+        since.asked = Moment::now();
+        let plan = self.what_is_left(request, &since).await;
+        if !plan.is_done() {
+            return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
+        }
         let given_up: Vec<_> = request.sides().into_iter().filter(|at| request.gave_up(&at.account)).collect();
         if !given_up.is_empty() {
             let accounts = given_up.iter().map(|at| at.account.0.as_str()).collect::<Vec<_>>().join(", ");
@@ -299,6 +300,12 @@ impl Loop {
         self.kubernetes.remove_finalizer(request.link).await?;
         self.forget(request.uid());
         Ok(None)
+    }
+
+    async fn what_is_left(&self, request: &Request<'_>, since: &Since) -> plan::Plan {
+        let others = self.register.others(request.uid());
+        let mut seen = Seen::default();
+        observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::take_down(request, seen, &others)).await
     }
 
     async fn carry_out(

@@ -103,10 +103,16 @@ impl<'a> Request<'a> {
         self.only_plans() || self.suspended()
     }
 
+    /// True where the object is being deleted.
+    #[must_use]
+    pub const fn is_deleted(&self) -> bool {
+        self.link.metadata.deletion_timestamp.is_some()
+    }
+
     /// True where the object is being deleted and leaves in place what it made.
     #[must_use]
     pub fn retains(&self) -> bool {
-        self.link.metadata.deletion_timestamp.is_some() && !self.spec().deletes()
+        self.is_deleted() && !self.spec().deletes()
     }
 
     /// True where what is in this account no longer matters.

@@ -59,7 +59,7 @@ pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others:
             } else {
                 Effect::revoke(at.clone(), group.clone(), id.clone(), permit.clone())
             };
-            plan.remove(removal(Part::Firewall, others, &want, effect));
+            plan.remove(removal(request, Part::Firewall, others, &want, effect));
         }
         Ok(plan)
     })

@@ -233,13 +233,15 @@ pub fn certainty(request: &Request<'_>) -> Option<&'static str> {
     (!request.certain).then_some("calls whose answers were lost to be impossible")
 }
 
-/// The step that removes something shared; none where somebody else wants it.
+/// The step that removes something shared; none where somebody else wants it. Where that is not to be said yet, a link
+/// that is being deleted waits for it, and one that lives leaves it to later looks.
 #[must_use]
-pub fn removal(part: Part, others: &Others, want: &Want, effect: Effect) -> Option<Step> {
+pub fn removal(request: &Request<'_>, part: Part, others: &Others, want: &Want, effect: Effect) -> Option<Step> {
     let step = Step::new(part, effect).removing(want.clone());
     match others.verdict(want) {
         Verdict::Free => Some(step),
         Verdict::Wanted(_) => None,
+        Verdict::Undecided(_) if !request.is_deleted() => None,
         Verdict::Undecided(link) => Some(step.waiting_for(Some(format!("link {link} to say whether it wants it")))),
     }
 }

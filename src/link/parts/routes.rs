@@ -156,7 +156,7 @@ pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others:
                     continue;
                 }
                 let delete = Effect::DeleteRoute { at: at.clone(), table: (*table).to_owned(), cidr: *cidr };
-                let step = removal(Part::Routes, others, &want, delete);
+                let step = removal(request, Part::Routes, others, &want, delete);
                 if step.is_some() {
                     going.insert(carrier.id.to_owned());
                     connections.extend(carrier.own.then(|| carrier.id.to_owned()));
@@ -169,7 +169,7 @@ pub fn sweep(request: &Request<'_>, seen: &Seen, wants: &BTreeSet<Want>, others:
                 if request.retains() || !(there.contains(&(*table, *cidr)) || wants.contains(&want)) {
                     let keys = vec![(*key).to_owned()];
                     let untag = Effect::DeleteTags { at: at.clone(), resource: carrier.id.to_owned(), keys };
-                    let untag = removal(Part::Routes, others, &want, untag);
+                    let untag = removal(request, Part::Routes, others, &want, untag);
                     plan.remove(untag.map(|step| step.waiting_for(certainty(request))));
                 }
             }

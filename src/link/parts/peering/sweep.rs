@@ -37,7 +37,7 @@ pub fn sweep(
             let waits = still_used(&own.id).then_some("its routes and rules to be gone in both accounts");
             let at = who_deletes(request, seen, own, at);
             let delete = Effect::DeleteVpcPeeringConnection { at: at.clone(), peering: own.id.clone() };
-            plan.remove(removal(Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
+            plan.remove(removal(request, Part::Peering, others, &want, delete).map(|step| step.waiting_for(waits)));
             continue;
         }
         let there = seen.peerings(request.producer, ()).map(Vec::as_slice).unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn sweep(
         };
         if names_resolve && own.status == PeeringStatus::Active && !wants.contains(&dns) {
             let off = names::resolve(request, ResourceId::Known(own.id.clone()), side, false);
-            plan.remove(removal(Part::Peering, others, &dns, off));
+            plan.remove(removal(request, Part::Peering, others, &dns, off));
         }
     }
     Ok(plan)
@@ -62,7 +62,7 @@ fn retain(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<PartPla
             let want = Want::Peering(VpcPair::of(&own.requester, &own.accepter));
             let resource = ResourceId::Known(own.id.clone());
             let give_up = Effect::CreateTags { at: at.clone(), resource, tags: mark::retained() };
-            plan.remove(removal(Part::Peering, others, &want, give_up));
+            plan.remove(removal(request, Part::Peering, others, &want, give_up));
         }
     }
     Ok(plan)
