@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from ..failure import Failure
@@ -28,7 +29,11 @@ def main() -> int:
         ("user", "print the kubeconfig of a new user with a client certificate"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--dir", required=True, type=Path, help="the folder for its state")
+        text = "the folder for its state"
+        if name == "run":
+            command.add_argument("--dir", type=Path, help=f"{text}; absent: one that goes with it")
+        else:
+            command.add_argument("--dir", required=True, type=Path, help=text)
         if name in ("start", "run"):
             text = f"more programs, of {','.join(EXTRAS)}"
             command.add_argument("--with", dest="extras", type=_extras, default=[], help=text)
@@ -69,7 +74,11 @@ def _start(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    supervisor.run(arguments.dir.absolute(), arguments.extras, arguments.detached)
+    if arguments.dir:
+        supervisor.run(arguments.dir.absolute(), arguments.extras, arguments.detached)
+        return
+    with tempfile.TemporaryDirectory(prefix="redshift-link-controlplane-", ignore_cleanup_errors=True) as folder:
+        supervisor.run(Path(folder), arguments.extras, arguments.detached)
 
 
 def _stop(arguments: argparse.Namespace) -> None:

@@ -136,12 +136,12 @@ class Foreground(TestCase):
         self.addCleanup(end)
         return child
 
-    def run_in(self, name: str) -> tuple[subprocess.Popen, dict]:
-        child = self.spawn([*COMMAND, "run", "--dir", str(self.folder / name)])
+    def run_in(self, *options: str) -> tuple[subprocess.Popen, dict]:
+        child = self.spawn([*COMMAND, "run", *options])
         return child, json.loads(child.stdout.readline())
 
     def test_two_at_once_end_apart(self) -> None:
-        (first, facts), (second, others) = self.run_in("a"), self.run_in("b")
+        (first, facts), (second, others) = self.run_in("--dir", str(self.folder)), self.run_in()
         self.kubectl(facts, "create", "namespace", "only-here")
         self.assertIn("NotFound", self.kubectl(others, "get", "namespace", "only-here", check=False))
         first.stdin.close()
@@ -151,6 +151,7 @@ class Foreground(TestCase):
         second.terminate()
         self.assertEqual(second.wait(SECONDS), 0)
         self.assertEqual(running(others), [])
+        self.assertFalse(Path(others["dir"]).exists(), "a folder that nobody named goes as well")
 
     def test_ends_when_the_test_is_killed(self) -> None:
         script = (
@@ -166,7 +167,7 @@ class Foreground(TestCase):
         eventually(lambda: not (self.folder / "state.json").exists(), "its files are removed")
 
     def test_ends_when_its_supervisor_is_killed(self) -> None:
-        child, facts = self.run_in("a")
+        child, facts = self.run_in("--dir", str(self.folder))
         child.kill()
         eventually(lambda: not running(facts), "all have ended")
 
@@ -178,7 +179,7 @@ class Foreground(TestCase):
         self.assertFalse((self.folder / "etcd-data").exists())
 
     def test_says_which_program_has_ended(self) -> None:
-        child, facts = self.run_in("a")
+        child, facts = self.run_in("--dir", str(self.folder))
         os.kill(facts["pids"]["kube-controller-manager"], signal.SIGKILL)
         self.assertEqual(child.wait(SECONDS), 1)
         self.assertIn("kube-controller-manager has ended", child.stderr.read())

@@ -5,7 +5,7 @@ use super::control_plane::ControlPlane;
 use super::local_aws::LocalAws;
 use super::program::{command, run};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Writes an accounts file for a world as the bench gave it; all namespaces named `ml...` may use all of it.
 pub fn write_file(path: &Path, world: &Value, change: impl FnOnce(&mut Value)) {
@@ -66,11 +66,4 @@ pub async fn make_roles(aws: &LocalAws, world: &Value, printed: &Value) {
             .await
             .expect("put");
     }
-}
-
-/// A path for the accounts file of one test.
-pub fn file_for(test: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("redshift-link-tests-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for tests");
-    folder.join(format!("{test}-accounts.yaml"))
 }

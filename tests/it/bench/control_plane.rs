@@ -17,24 +17,28 @@ impl ControlPlane {
     /// The control plane of tests that start no controller.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start("shared"))
+        SHARED.get_or_init(Self::start)
     }
 
-    /// A control plane with our definitions. Others have other names.
-    pub fn start(name: &str) -> Self {
-        let plane = Self::start_empty(name);
+    /// A control plane with our definitions.
+    pub fn start() -> Self {
+        let plane = Self::start_empty();
         plane.apply(&redshift_link::api::crds().into_iter().map(|file| file.yaml).collect::<Vec<_>>().join("---\n"));
         plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
         plane
     }
 
-    fn start_empty(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("redshift-link-plane-{}-{name}", std::process::id()));
+    fn start_empty() -> Self {
         let mut command = Command::new("python3");
-        command.args(["-m", "bench.controlplane", "run", "--dir"]).arg(&dir);
+        command.args(["-m", "bench.controlplane", "run"]);
         let (server, ready) = Server::start(command);
         let path = |name: &str| PathBuf::from(ready[name].as_str().unwrap_or_else(|| panic!("{name} in {ready}")));
         Self { kubeconfig: path("kubeconfig"), bin: path("bin"), _server: server }
+    }
+
+    /// A path for a file that goes with it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.kubeconfig.with_file_name(name)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

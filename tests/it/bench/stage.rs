@@ -1,6 +1,6 @@
 //! Everything that a test with the built program needs, one test at a time.
 
-use super::accounts::{file_for, make_roles, partition, printed_policies, write_file};
+use super::accounts::{make_roles, partition, printed_policies, write_file};
 use super::control_plane::ControlPlane;
 use super::local_aws::LocalAws;
 use super::program::{Program, command, run};
@@ -37,10 +37,10 @@ impl Stage {
     pub async fn set_with(test: &str, world: Value) -> Self {
         let turn = TURNS.acquire().await.expect("never closed");
         let idle = PLANES.lock().unwrap().pop();
-        let plane = idle.unwrap_or_else(|| ControlPlane::start(test));
+        let plane = idle.unwrap_or_else(ControlPlane::start);
         let aws = LocalAws::start();
         let world = aws.post("world", world);
-        let accounts = file_for(test);
+        let accounts = plane.file(&format!("{test}-accounts.yaml"));
         write_file(&accounts, &world, |_| {});
         let printed = printed_policies(&plane, &aws, &world, &accounts);
         make_roles(&aws, &world, &printed).await;
