@@ -277,7 +277,7 @@ fn an_object_just_made_has_observed_no_generation() {
         "spec.producer.accountId=111122223333,spec.producer.cluster.identifier=warehouse,spec.consumer.accountId=444455556666",
     ]);
     assert!(found.contains("fresh") && found.contains("READY"), "{found}");
-    let explained = plane.kubectl(&["explain", "rslink.spec.producer.cluster.identifier"]);
+    let explained = plane.explain("rslink.spec.producer.cluster.identifier");
     assert!(explained.contains("Immutable"), "{explained}");
     plane.kubectl(&["delete", "rslink", "fresh", "-n", NAMESPACE]);
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 pub struct ControlPlane {
     pub kubeconfig: PathBuf,
@@ -61,6 +62,18 @@ impl ControlPlane {
         let output = child.wait_with_output().expect("kubectl ends");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// What `kubectl explain` says of a field. The server publishes it a moment after a definition is established.
+    pub fn explain(&self, field: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.try_kubectl(&["explain", field], "") {
+                Ok(explained) => return explained,
+                Err(error) if Instant::now() > deadline => panic!("kubectl explain {field}: {error}"),
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
     }
 
     pub fn apply(&self, manifest: &str) {
