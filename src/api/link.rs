@@ -58,7 +58,9 @@ use std::collections::{BTreeMap, BTreeSet};
     validation = Rule::new("!has(self.consumer.studio) || !has(self.access) || !has(self.access.sourceIdentity) || self.access.sourceIdentity != 'Ignore' || has(self.access.databaseUsers)")
         .message("sourceIdentity: Ignore needs access.databaseUsers: nothing else says whom a Studio user may become in the database"),
     validation = Rule::new("!has(self.consumer.studio) || !has(self.access) || !has(self.access.databaseUsers) || (has(self.access.sourceIdentity) && self.access.sourceIdentity == 'Ignore')")
-        .message("access.databaseUsers needs sourceIdentity: Ignore: otherwise each Studio user becomes the database user of his own name")
+        .message("access.databaseUsers needs sourceIdentity: Ignore: otherwise each Studio user becomes the database user of his own name"),
+    validation = Rule::new("!has(self.unload) || !has(self.unload.kmsKeyArn) || self.unload.kmsKeyArn.split(':')[4] == self.consumer.accountId")
+        .message("unload.kmsKeyArn must be a key of the consumer's account").field_path(".unload.kmsKeyArn")
 )]
 pub struct CrossAccountRedshiftLinkSpec {
     /// Whether to make what is missing (`Enforce`) or only to show in status what would be made (`Plan`). Absent: `Enforce`.
@@ -77,6 +79,9 @@ pub struct CrossAccountRedshiftLinkSpec {
     /// The VPC peering connection. Absent: one is made, with DNS resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peering: Option<PeeringSpec>,
+    /// Where UNLOADs across this link may write. Absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unload: Option<Unload>,
     /// What happens to things at AWS when this object is deleted: `Delete` removes all that it made and no other link
     /// needs; `Retain` leaves it in place and gives it up, but for what other links share, which goes with the last of
     /// them. Absent: `Delete`.
@@ -267,6 +272,28 @@ pub struct PeeringSpec {
     pub take_over_routes: Option<bool>,
 }
 
+/// Where UNLOADs may write, and as whom they read.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unload {
+    /// The bucket, in the consumer's account.
+    #[schemars(schema_with = "schema::bucket")]
+    pub bucket: String,
+    /// All files go below this prefix, which ends with a slash.
+    #[schemars(schema_with = "schema::prefix")]
+    pub prefix: String,
+    /// ARN of the KMS key, in the consumer's account and the bucket's region, that files may be encrypted with. Absent:
+    /// none but S3's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::kms_key_arn")]
+    pub kms_key_arn: Option<String>,
+    /// The existing database user as whom queries run; the accounts file must allow it. Absent: a user of this link's
+    /// own, who is named after the role that submits (IAMR:redshift-link-...) and has to be granted what he may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::database_user")]
+    pub database_user: Option<String>,
+}
+
 /// Schemas with bounds: the API server estimates the cost of rules by them.
 mod schema {
     use schemars::{Schema, SchemaGenerator, json_schema};
@@ -314,8 +341,21 @@ mod schema {
     pub fn role_arns(_: &mut SchemaGenerator) -> Schema {
         set(&text(r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$", 600), 1, 16)
     }
-    pub fn database_users(_: &mut SchemaGenerator) -> Schema {
-        set(&text("^[a-z][a-z0-9_+.@-]*$", 64), 1, 20)
+    pub fn database_user(_: &mut SchemaGenerator) -> Schema {
+        text("^[a-z][a-z0-9_+.@-]*$", 64)
+    }
+    pub fn database_users(g: &mut SchemaGenerator) -> Schema {
+        set(&database_user(g), 1, 20)
+    }
+    pub fn bucket(_: &mut SchemaGenerator) -> Schema {
+        text("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", 63)
+    }
+    // no `*`, `?` or `$` here either, and nothing that would have to be quoted in a statement
+    pub fn prefix(_: &mut SchemaGenerator) -> Schema {
+        text("^([A-Za-z0-9!_=.-]+/)+$", 256)
+    }
+    pub fn kms_key_arn(_: &mut SchemaGenerator) -> Schema {
+        text("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", 256)
     }
     pub fn database_groups(_: &mut SchemaGenerator) -> Schema {
         set(&text("^[a-z_][a-z0-9_+.@-]*$", 64), 1, 20)

@@ -52,6 +52,10 @@ pub enum Effect {
     UntagRole { account: AccountId, role: String, keys: Vec<String> },
     /// Remove a role of ours.
     DeleteRole { account: AccountId, role: String },
+    /// Let a cluster take on a role of ours.
+    AddClusterIamRole { at: Scope, cluster: String, role_arn: String },
+    /// No longer let a cluster take on a role of ours.
+    RemoveClusterIamRole { at: Scope, cluster: String, role_arn: String },
     /// Ask for a connection, marked in the call itself.
     CreateVpcPeeringConnection { from: VpcRef, to: VpcRef, tags: Tags },
     /// Accept a connection that we asked for.
@@ -125,7 +129,9 @@ impl Effect {
             | Self::TagRole { account, .. }
             | Self::UntagRole { account, .. }
             | Self::DeleteRole { account, .. } => (account, None),
-            Self::CreateVpcPeeringConnection { from: VpcRef { at, .. }, .. }
+            Self::AddClusterIamRole { at, .. }
+            | Self::RemoveClusterIamRole { at, .. }
+            | Self::CreateVpcPeeringConnection { from: VpcRef { at, .. }, .. }
             | Self::AcceptVpcPeeringConnection { at, .. }
             | Self::ModifyVpcPeeringConnectionOptions { at, .. }
             | Self::DeleteVpcPeeringConnection { at, .. }
@@ -154,6 +160,7 @@ impl Effect {
             Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy, .. } => {
                 format!("{role}/{policy}")
             }
+            Self::AddClusterIamRole { cluster, .. } | Self::RemoveClusterIamRole { cluster, .. } => cluster.clone(),
             Self::CreateVpcPeeringConnection { from, to, .. } => format!("{} to {}", from.id, to.id),
             Self::AcceptVpcPeeringConnection { peering, .. }
             | Self::ModifyVpcPeeringConnectionOptions { peering, .. } => peering.to_string(),
@@ -182,6 +189,8 @@ impl Effect {
             | Self::TagRole { .. }
             | Self::UntagRole { .. }
             | Self::DeleteRole { .. }
+            | Self::AddClusterIamRole { .. }
+            | Self::RemoveClusterIamRole { .. }
             | Self::CreateVpcPeeringConnection { .. }
             | Self::AcceptVpcPeeringConnection { .. }
             | Self::ModifyVpcPeeringConnectionOptions { .. }
@@ -214,6 +223,8 @@ impl Effect {
             | Self::TagRole { .. }
             | Self::UntagRole { .. }
             | Self::DeleteRole { .. }
+            | Self::AddClusterIamRole { .. }
+            | Self::RemoveClusterIamRole { .. }
             | Self::CreateVpcPeeringConnection { .. }
             | Self::DeleteVpcPeeringConnection { .. }
             | Self::DeleteTags { .. }
@@ -234,6 +245,7 @@ impl EffectKind {
             Self::DeleteRolePolicy
             | Self::UntagRole
             | Self::DeleteRole
+            | Self::RemoveClusterIamRole
             | Self::DeleteVpcPeeringConnection
             | Self::DeleteTags
             | Self::DeleteRoute
@@ -244,6 +256,7 @@ impl EffectKind {
             | Self::PutRolePermissionsBoundary
             | Self::PutRolePolicy
             | Self::TagRole
+            | Self::AddClusterIamRole
             | Self::CreateVpcPeeringConnection
             | Self::AcceptVpcPeeringConnection
             | Self::ModifyVpcPeeringConnectionOptions
@@ -255,10 +268,13 @@ impl EffectKind {
         }
     }
 
-    /// The API operation that executes it: each kind is named after it.
+    /// The API operation that executes it: each kind is named after it, but where one operation does two things.
     #[must_use]
     pub fn operation(self) -> Operation {
         let service = match self {
+            Self::AddClusterIamRole | Self::RemoveClusterIamRole => {
+                return Operation::new(Service::Redshift, "ModifyClusterIamRoles");
+            }
             Self::CreateRole
             | Self::UpdateAssumeRolePolicy
             | Self::PutRolePermissionsBoundary
@@ -288,8 +304,7 @@ impl EffectKind {
 /// One line of a plan, without the account and region, which stand beside it.
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name: &str = self.kind().into();
-        write!(f, "{name} {}", self.target())?;
+        write!(f, "{} {}", self.kind().operation().name, self.target())?;
         match self {
             Self::CreateVpcPeeringConnection { to, .. } => write!(f, " in {}", to.at),
             Self::ModifyVpcPeeringConnectionOptions { resolve_remote_dns, .. } => {
@@ -306,6 +321,8 @@ impl fmt::Display for Effect {
             }
             Self::DeleteTags { keys, .. } | Self::UntagRole { keys, .. } => write!(f, " {}", keys.join(", ")),
             Self::PutRolePermissionsBoundary { boundary, .. } => write!(f, " {boundary}"),
+            Self::AddClusterIamRole { role_arn, .. } => write!(f, " add {role_arn}"),
+            Self::RemoveClusterIamRole { role_arn, .. } => write!(f, " remove {role_arn}"),
             Self::CreateRole { .. }
             | Self::UpdateAssumeRolePolicy { .. }
             | Self::PutRolePolicy { .. }

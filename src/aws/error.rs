@@ -27,6 +27,8 @@ pub enum Service {
     Ec2,
     Redshift,
     SageMaker,
+    S3,
+    Kms,
 }
 
 impl Service {
@@ -39,6 +41,8 @@ impl Service {
             Self::Ec2 => "ec2",
             Self::Redshift => "redshift",
             Self::SageMaker => "sagemaker",
+            Self::S3 => "s3",
+            Self::Kms => "kms",
         }
     }
 }
@@ -232,6 +236,7 @@ const THROTTLES: &[&str] = &[
     "EC2ThrottledException",
     "TooManyRequestsException",
     "BandwidthLimitExceeded",
+    "SlowDown",
 ];
 
 /// True where AWS asks for fewer calls.
@@ -255,6 +260,8 @@ fn is_not_found(code: &str) -> bool {
                 | "ClusterNotFoundFault"
                 | "ClusterSubnetGroupNotFoundFault"
                 | "ResourceNotFound"
+                | "NoSuchBucket"
+                | "NotFoundException"
         )
 }
 
@@ -301,6 +308,7 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
             | "ExpiredToken"
             | "ExpiredTokenException"
             | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
             | "UnrecognizedClientException",
         ) => Class::Transient,
         (

@@ -8,6 +8,7 @@ use super::model::{Permit, Role, Tags};
 use super::scope::VpcRef;
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
+use strum::IntoEnumIterator;
 
 /// Tag key of the installation's id.
 pub const INSTALLATION: &str = "redshiftlink.dev/installation";
@@ -31,6 +32,31 @@ pub fn retained() -> Tags {
 /// One installation of this program: its id is in every mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation(String);
+
+/// The roles that are made for one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::EnumIter)]
+pub enum RoleKind {
+    /// What users take on, in the producer's account.
+    Producer,
+    /// What statements are submitted by, in the producer's account.
+    Submit,
+    /// What the cluster takes on for an UNLOAD, in the producer's account.
+    Unload,
+    /// What writes the files of an UNLOAD, in the consumer's account.
+    Write,
+}
+
+impl RoleKind {
+    /// Frozen: names of roles follow from it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Producer => "producer-role",
+            Self::Submit => "submit-role",
+            Self::Unload => "unload-role",
+            Self::Write => "write-role",
+        }
+    }
+}
 
 /// The object that something is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +95,10 @@ impl Installation {
         format!("/redshift-link/{}/", self.0)
     }
 
-    /// The name of an object's role in the producer's account.
+    /// The name of a role of an object.
     #[must_use]
-    pub fn producer_role(&self, uid: &str) -> String {
-        format!("redshift-link-{}", self.digest(&["producer-role", uid]))
+    pub fn role(&self, kind: RoleKind, uid: &str) -> String {
+        format!("redshift-link-{}", self.digest(&[kind.word(), uid]))
     }
 
     /// The tags of a role.
@@ -100,11 +126,11 @@ impl Installation {
         self.marks(tags) && tags.get(KEY) == Some(&self.digest(&["key", key]))
     }
 
-    /// True where a role is ours: path, mark, and the name that follows from the UID in its tags.
+    /// True where a role is ours: path, mark, and a name that follows from the UID in its tags.
     #[must_use]
     pub fn owns_role(&self, role: &Role) -> bool {
-        let derived = role.tags.get(UID).map(|uid| self.producer_role(uid));
-        role.path == self.role_path() && self.marks(&role.tags) && derived.as_ref() == Some(&role.name)
+        let derived = |uid: &String| RoleKind::iter().any(|kind| self.role(kind, uid) == role.name);
+        role.path == self.role_path() && self.marks(&role.tags) && role.tags.get(UID).is_some_and(derived)
     }
 
     /// The key of the tag on an adopted connection that says a route through it is ours.
@@ -136,7 +162,7 @@ impl Installation {
     }
 }
 
-/// The inline policy on the producer role.
+/// The inline policy on roles of ours.
 pub const ACCESS_POLICY: &str = "redshift-link-access";
 
 /// The name of the inline policy on execution roles: it carries the UID, for policies carry no tags.
@@ -176,7 +202,7 @@ mod tests {
     fn derivations_are_frozen() {
         let i = installation();
         assert_eq!(i.role_path(), "/redshift-link/prod/");
-        assert_eq!(i.producer_role(&owner().uid), "redshift-link-4077f892901db162665554f8");
+        assert_eq!(i.role(RoleKind::Producer, &owner().uid), "redshift-link-4077f892901db162665554f8");
         assert_eq!(consumer_policy(&owner().uid), "redshift-link-0b6c9c7e-0000-4000-8000-000000000001");
         let vpc = |account: &str, id: &str| VpcRef { at: Scope::new(account, "eu-west-1"), id: id.into() };
         let peering = peering_key(&vpc("444455556666", "vpc-c"), &vpc("111122223333", "vpc-p"));
@@ -197,7 +223,7 @@ mod tests {
         assert!(!i.owns(&tags, "peering a c"), "copied to another thing");
         assert!(!Installation::new("other").unwrap().owns(&tags, "peering a b"));
         let role = Role {
-            name: i.producer_role(&owner().uid),
+            name: i.role(RoleKind::Producer, &owner().uid),
             path: i.role_path(),
             arn: String::new(),
             trust: String::new(),

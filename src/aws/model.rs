@@ -29,6 +29,27 @@ pub struct Cluster {
     pub master_user: String,
     /// The endpoint's name resolves to a public address from outside the VPC.
     pub public: bool,
+    /// ARNs of the roles that it may take on, with how far each is: `adding`, `in-sync`, `removing`, ...
+    pub iam_roles: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// It takes changes: whatever else goes on, it is available.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.status == "available" || self.status.starts_with("available,")
+    }
+}
+
+/// A KMS key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// ARN.
+    pub arn: String,
+    /// `Enabled`, `Disabled`, `PendingDeletion`, ...
+    pub state: String,
+    /// It encrypts and decrypts with one key.
+    pub symmetric: bool,
 }
 
 /// A user profile of a Studio domain, or the domain's own defaults.

@@ -67,6 +67,7 @@ fn is_for(read: Operation, sides: &BTreeSet<Side>) -> bool {
     match read.service {
         Service::Redshift => sides.is_empty() || sides.contains(&Side::Producer),
         Service::SageMaker => sides.is_empty() || sides.contains(&Side::Consumer),
+        Service::S3 | Service::Kms => sides.contains(&Side::Consumer),
         Service::Sts | Service::Iam | Service::Ec2 => true,
     }
 }
@@ -112,6 +113,12 @@ impl<'a> Ground<'a> {
                 (BOTH, grants)
             }
             EffectKind::DeleteRolePolicy => (BOTH, vec![allow(&[ours, listed].concat())]),
+            EffectKind::AddClusterIamRole => {
+                let pass = Statement::allow("", &["iam:PassRole"]).on(ours);
+                let pass = pass.when("StringEquals", "iam:PassedToService", ["redshift.amazonaws.com".to_owned()]);
+                (PRODUCER, vec![allow(&[self.clusters()]), pass])
+            }
+            EffectKind::RemoveClusterIamRole => (PRODUCER, vec![allow(&[self.clusters()])]),
             EffectKind::CreateVpcPeeringConnection => {
                 let marked = self.marking(allow(from_ref(&peering)));
                 let tags = self.tags_at_creation(&action, &peering);
@@ -158,6 +165,10 @@ impl<'a> Ground<'a> {
         let everything = format!("arn:{}:iam::{}:role/*", self.partition, self.account.id);
         let listed = self.account.extendable_roles().into_iter();
         listed.map(|pattern| if pattern == "*" { everything.clone() } else { pattern.to_owned() }).collect()
+    }
+
+    fn clusters(&self) -> String {
+        format!("arn:{}:redshift:*:{}:cluster:*", self.partition, self.account.id)
     }
 
     fn ec2(&self, kind: &str) -> String {

@@ -6,10 +6,10 @@
 
 use super::error::{AwsError, Look, Operation, Service};
 use super::model::{
-    App, Cluster, Domain, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
+    App, Cluster, Domain, Key, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
     VpcDns,
 };
-use super::scope::{Partition, Scope};
+use super::scope::{Partition, Region, Scope};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,6 +164,10 @@ reads! {
     role_policies: RolePolicies(String) -> Option<RolePolicies>, Iam ["ListRolePolicies", "ListAttachedRolePolicies"];
     /// All roles under this installation's path.
     marked_roles: MarkedRoles(()) -> Vec<Role>, Iam ["ListRoles"];
+    /// The region of a bucket of the account, by name. One of another account is refused like one without permission.
+    bucket: Bucket(String) -> Option<Region>, S3 ["GetBucketLocation"];
+    /// A KMS key, by ARN.
+    key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
     /// How many characters a trust policy may have.
     trust_policy_quota: TrustPolicyQuota(()) -> Option<usize>, Iam ["GetAccountSummary"];
 }

@@ -115,6 +115,14 @@ impl<'a> Request<'a> {
         self.is_deleted() && !self.spec().deletes()
     }
 
+    /// ARN of the policy that bounds every role made on this side, if the platform set one.
+    #[must_use]
+    pub fn boundary(&self, at: &Scope) -> Option<&'a String> {
+        let grants = self.grants?;
+        let account = if at == self.producer { grants.producer } else { grants.consumer };
+        account.permissions_boundary.as_ref()
+    }
+
     /// True where what is in this account no longer matters.
     #[must_use]
     pub fn gave_up(&self, account: &AccountId) -> bool {

@@ -147,7 +147,7 @@ fn reports(request: &Request<'_>, before: &LinkStatus, outcome: &Outcome, remain
         Outcome::Denied { reason, message } => stalled(reason, message, State::False),
         Outcome::TakenDown(plan, failures) => deleting(plan, failures, remaining),
         Outcome::Kept(plan, failures) => {
-            let parts = part_reports(plan, failures, before);
+            let parts = part_reports(request, plan, failures, before);
             let mut reports = summary(request, before, plan, failures, &parts);
             reports.extend(parts);
             reports
@@ -229,8 +229,16 @@ fn still_ready(request: &Request<'_>, before: &LinkStatus, parts: &[Report]) -> 
         && parts.iter().filter(|part| part.state == State::Unknown).all(|part| fails_for(part) < patience)
 }
 
-fn part_reports(plan: &Plan, failures: &Failures, before: &LinkStatus) -> Vec<Report> {
-    Part::iter().map(|part| part_report(part, plan, failures, before)).collect()
+fn part_reports(request: &Request<'_>, plan: &Plan, failures: &Failures, before: &LinkStatus) -> Vec<Report> {
+    let concerned = |part: &Part| {
+        let found = |finding: &Finding| finding.part == *part;
+        // what was not asked for is spoken of only while there is something left of it
+        *part != Part::UnloadRoles
+            || request.spec().unload.is_some()
+            || plan.steps.iter().any(|step| step.part == *part)
+            || plan.findings.iter().chain(failures).any(found)
+    };
+    Part::iter().filter(concerned).map(|part| part_report(part, plan, failures, before)).collect()
 }
 
 fn part_report(part: Part, plan: &Plan, failures: &Failures, before: &LinkStatus) -> Report {

@@ -59,23 +59,34 @@ pub fn allow<'a>(
     let empty = BTreeSet::new();
     let groups = access.and_then(|a| a.database_groups.as_ref()).unwrap_or(&empty);
     let users = access.and_then(|a| a.database_users.as_ref()).unwrap_or(&empty);
+    let unload = spec.unload.as_ref();
+    let unloads_as = unload.and_then(|unload| unload.database_user.as_ref());
+    let all_users: BTreeSet<String> = users.iter().chain(unloads_as).cloned().collect();
     let cluster = BTreeSet::from([producer.cluster.identifier.clone()]);
-    let producer_asks: Vec<(&str, &BTreeSet<String>, Field)> = vec![
-        ("cluster", &cluster, |a| &a.clusters),
-        ("database group", groups, |a| &a.database_groups),
-        ("database user", users, |a| &a.database_users),
+    let producer_asks: Vec<Ask> = vec![
+        ("cluster", &cluster, |a| &a.clusters, has),
+        ("database group", groups, |a| &a.database_groups, has),
+        ("database user", &all_users, |a| &a.database_users, has),
     ];
     let domain: BTreeSet<_> = consumer.studio.iter().map(|s| s.domain_id.clone()).collect();
     let vpc: BTreeSet<_> = consumer.network.iter().map(|n| n.vpc_id.clone()).collect();
     let roles = consumer.network.as_ref().map_or(&empty, |n| &n.role_arns);
-    let consumer_asks: Vec<(&str, &BTreeSet<String>, Field)> =
-        vec![("Studio domain", &domain, |a| &a.domains), ("VPC", &vpc, |a| &a.vpcs), ("role", roles, |a| &a.roles)];
+    let bucket = unload.iter().map(|unload| format!("{}/{}", unload.bucket, unload.prefix)).collect();
+    let key = unload.and_then(|unload| unload.kms_key_arn.clone()).into_iter().collect();
+    let consumer_asks: Vec<Ask> = vec![
+        ("Studio domain", &domain, |a| &a.domains, has),
+        ("VPC", &vpc, |a| &a.vpcs, has),
+        ("role", roles, |a| &a.roles, has),
+        ("bucket", &bucket, |a| &a.buckets, is_below),
+        ("KMS key", &key, |a| &a.keys, has),
+    ];
     let takes_over = spec.peering.as_ref().and_then(|peering| peering.take_over_routes).unwrap_or(false);
-    let side = |id: &str, which, asks: &[_]| side(accounts, id, tenant, which, asks, takes_over);
+    let side = |id: &str, which, asks: &[Ask]| side(accounts, id, tenant, which, asks, takes_over);
     let producer = side(&producer.account_id, Side::Producer, &producer_asks)?;
     let consumer = side(&consumer.account_id, Side::Consumer, &consumer_asks)?;
-    let protected = |user: &&String| user.as_str() == "rdsdb" || producer.protected_database_users.contains(*user);
-    if let Some(user) = users.iter().find(protected) {
+    let never = |user: &&String| user.as_str() == "rdsdb";
+    let protected = |user: &&String| never(user) || producer.protected_database_users.contains(*user);
+    if let Some(user) = users.iter().find(protected).or(unloads_as.filter(never)) {
         return Err(denied(producer, tenant, Side::Producer, format!("the protected database user {user}")));
     }
     if let Some(role) = roles.iter().find(|role| !consumer.may_extend_role(role)) {
@@ -84,22 +95,23 @@ pub fn allow<'a>(
     Ok(Grants { producer, consumer })
 }
 
-type Field = fn(&Allow) -> &BTreeSet<String>;
+/// What is asked for, which list has to allow it, and how.
+type Ask<'a> = (&'a str, &'a BTreeSet<String>, fn(&Allow) -> &BTreeSet<String>, fn(&BTreeSet<String>, &str) -> bool);
 
 fn side<'a>(
     accounts: &'a Accounts,
     id: &str,
     tenant: Tenant<'_>,
     side: Side,
-    asks: &[(&str, &BTreeSet<String>, Field)],
+    asks: &[Ask<'_>],
     takes_over: bool,
 ) -> Result<&'a Account, Denied> {
     let id = AccountId(id.to_owned());
     let account = accounts.get(&id).ok_or_else(|| Denied::NotConfigured(id.clone()))?;
     // One entry must allow all of it: a cluster of one entry does not go with the groups of another.
     let missing = |entry: &Allow| {
-        let unlisted = asks.iter().enumerate().find_map(|(depth, (noun, wanted, field))| {
-            let refused = wanted.iter().find(|one| !has(field(entry), one))?;
+        let unlisted = asks.iter().enumerate().find_map(|(depth, (noun, wanted, field, allows))| {
+            let refused = wanted.iter().find(|one| !allows(field(entry), one))?;
             Some((depth, format!("{noun} {refused}")))
         });
         let moves_traffic = takes_over && !entry.take_over_routes;
@@ -121,6 +133,11 @@ fn denied(account: &Account, tenant: Tenant<'_>, side: Side, what: String) -> De
 
 fn has(list: &BTreeSet<String>, one: &str) -> bool {
     list.contains("*") || list.contains(one)
+}
+
+/// Each place in the list ends with a slash and stands for all below it.
+fn is_below(list: &BTreeSet<String>, place: &str) -> bool {
+    list.contains("*") || list.iter().any(|above| place.starts_with(above.as_str()))
 }
 
 fn is_for(namespaces: &Namespaces, tenant: Tenant<'_>) -> bool {

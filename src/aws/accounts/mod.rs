@@ -71,7 +71,7 @@ pub struct Allow {
     /// Database groups that may be joined (producer).
     #[serde(default)]
     pub database_groups: BTreeSet<String>,
-    /// Database users that may be named in `access.databaseUsers` (producer).
+    /// Database users that may be named in `access.databaseUsers` and `unload.databaseUser` (producer).
     #[serde(default)]
     pub database_users: BTreeSet<String>,
     /// Whether routes may be made although broader ones carry the same addresses today, which moves live traffic. Both
@@ -87,6 +87,12 @@ pub struct Allow {
     /// Whole ARNs of roles of network consumers; no patterns.
     #[serde(default)]
     pub roles: BTreeSet<String>,
+    /// Buckets that UNLOADs may write to, each with a slash and perhaps a prefix: `exports/` or `exports/warehouse/`.
+    #[serde(default)]
+    pub buckets: BTreeSet<String>,
+    /// ARNs of KMS keys that files may be encrypted with.
+    #[serde(default)]
+    pub keys: BTreeSet<String>,
 }
 
 /// A side of a link.
@@ -180,6 +186,10 @@ impl Accounts {
             let pattern = |role: &&String| role.contains(['*', '?']) && *role != "*";
             if let Some(role) = account.allow.iter().flat_map(|allow| &allow.roles).find(pattern) {
                 return Err(fail(format!("roles: {role} is a pattern: list whole ARNs, or \"*\" for all")));
+            }
+            let unended = |bucket: &&String| !bucket.ends_with('/') && *bucket != "*";
+            if let Some(bucket) = account.allow.iter().flat_map(|allow| &allow.buckets).find(unended) {
+                return Err(fail(format!("buckets: {bucket} must end with a slash: {bucket}/, or be \"*\"")));
             }
             for allow in &account.allow {
                 if matches!(&allow.namespaces, Namespaces::Labels(l) if l.match_labels.is_empty()) {
@@ -293,6 +303,7 @@ accounts:
             (GOOD.replace("{team: ml}", "{}"), "every namespace"),
             (GOOD.replace("clusters:", "cluster:"), "does not parse"),
             (GOOD.replace("domains:", "roles:").replace("[\"*\"]", "[\"arn:*\"]"), "list whole ARNs"),
+            (GOOD.replace("domains:", "buckets:").replace("[\"*\"]", "[exports]"), "must end with a slash: exports/"),
             (format!("{GOOD}{}", GOOD.replace("\naccounts:\n", "")), "stands twice"),
         ] {
             let error = Accounts::parse(&bad).expect_err(&bad).to_string();

@@ -22,6 +22,7 @@ impl Execute for Sdk {
             Err(_) => return Err(not_sent(call.error(code::NO_ANSWER, "the account was not entered in time", None))),
         };
         let (iam, ec2) = (&session.clients.iam_writes, &session.clients.ec2_writes);
+        let redshift = &session.clients.redshift_writes;
         match effect {
             Effect::CreateRole { path, role, trust, boundary, tags, .. } => {
                 let request = iam.create_role().path(path).role_name(role).assume_role_policy_document(trust);
@@ -52,6 +53,15 @@ impl Execute for Sdk {
             }
             Effect::DeleteRole { role, .. } => {
                 self.call(call, iam.delete_role().role_name(role).send()).await.map(drop)
+            }
+            Effect::AddClusterIamRole { cluster, role_arn, .. } => {
+                let request = redshift.modify_cluster_iam_roles().cluster_identifier(cluster).add_iam_roles(role_arn);
+                self.call(call, request.send()).await.map(drop)
+            }
+            Effect::RemoveClusterIamRole { cluster, role_arn, .. } => {
+                let request =
+                    redshift.modify_cluster_iam_roles().cluster_identifier(cluster).remove_iam_roles(role_arn);
+                self.call(call, request.send()).await.map(drop)
             }
             Effect::CreateVpcPeeringConnection { from, to, tags } => {
                 let request = ec2.create_vpc_peering_connection().vpc_id(&from.id).peer_vpc_id(&to.id);

@@ -3,7 +3,9 @@
 mod ec2;
 mod execute;
 mod iam;
+mod kms;
 mod redshift;
+mod s3;
 mod sagemaker;
 mod session;
 
@@ -13,7 +15,7 @@ use super::effect::EFFECT_TIMEOUT;
 use super::error::{AwsError, Class, Look, Operation, classify, code, is_throttle};
 use super::mark::Installation;
 use super::model::{
-    App, Cluster, Domain, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
+    App, Cluster, Domain, Key, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
     VpcDns,
 };
 use super::read::{Found, Reads};
@@ -36,6 +38,7 @@ const LOCKED_OUT: &[&str] = &[
     "ExpiredTokenException",
     "RequestExpired",
     "InvalidClientTokenId",
+    "InvalidAccessKeyId",
     "UnrecognizedClientException",
     "AuthFailure",
 ];
@@ -253,6 +256,12 @@ impl Reads for Sdk {
     }
     async fn marked_roles(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Vec<Role>>> {
         iam::marked_roles(self, at).await
+    }
+    async fn bucket(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Region>>> {
+        s3::buckets(self, at, ids).await
+    }
+    async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
+        kms::keys(self, at, ids).await
     }
     async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
         iam::trust_policy_quota(self, at).await

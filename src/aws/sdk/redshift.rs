@@ -25,6 +25,9 @@ pub(super) async fn clusters(sdk: &Sdk, at: &Scope, ids: &BTreeSet<String>) -> L
 fn plain(id: &str, cluster: aws_sdk_redshift::types::Cluster) -> Cluster {
     let endpoint = cluster.endpoint;
     let active = |status: Option<&str>| status.is_none_or(|status| status == "active");
+    let role = |role: aws_sdk_redshift::types::ClusterIamRole| {
+        Some((role.iam_role_arn?, role.apply_status.unwrap_or_default()))
+    };
     let groups = cluster.vpc_security_groups.unwrap_or_default().into_iter();
     Cluster {
         identifier: id.to_owned(),
@@ -36,6 +39,7 @@ fn plain(id: &str, cluster: aws_sdk_redshift::types::Cluster) -> Cluster {
         address: endpoint.and_then(|endpoint| endpoint.address),
         master_user: cluster.master_username.unwrap_or_default(),
         public: cluster.publicly_accessible == Some(true),
+        iam_roles: cluster.iam_roles.unwrap_or_default().into_iter().filter_map(role).collect(),
     }
 }
 

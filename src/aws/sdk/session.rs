@@ -88,7 +88,10 @@ pub(super) struct Clients {
     pub iam: aws_sdk_iam::Client,
     pub iam_writes: aws_sdk_iam::Client,
     pub redshift: aws_sdk_redshift::Client,
+    pub redshift_writes: aws_sdk_redshift::Client,
     pub sagemaker: aws_sdk_sagemaker::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub kms: aws_sdk_kms::Client,
 }
 
 /// Credentials that are replaced before they end.
@@ -275,7 +278,10 @@ impl Door {
                 iam: aws_sdk_iam::Client::new(&reads),
                 iam_writes: aws_sdk_iam::Client::new(&writes),
                 redshift: aws_sdk_redshift::Client::new(&reads),
+                redshift_writes: aws_sdk_redshift::Client::new(&writes),
                 sagemaker: aws_sdk_sagemaker::Client::new(&reads),
+                s3: aws_sdk_s3::Client::new(&reads),
+                kms: aws_sdk_kms::Client::new(&reads),
             })
         });
         made.clone()

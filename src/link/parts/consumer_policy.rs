@@ -3,7 +3,8 @@
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::ledger::{self, Leaving};
-use super::producer_role::{self, digest};
+use super::producer_role;
+use super::role::digest;
 use super::{Finding, Halt, Part, PartPlan, Step, gather};
 use crate::aws::effect::Effect;
 use crate::aws::mark::consumer_policy;

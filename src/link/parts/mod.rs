@@ -8,8 +8,10 @@ pub mod firewall;
 mod ledger;
 pub mod peering;
 pub mod producer_role;
+pub mod role;
 pub mod routes;
 pub mod source_identity;
+pub mod unload_roles;
 
 use super::others::{Others, Verdict};
 use super::request::Request;
@@ -30,11 +32,19 @@ pub enum Part {
     Peering,
     Routes,
     Firewall,
+    UnloadRoles,
 }
 
 /// The order of taking down: what lets traffic through goes first, the ledger of what carries no mark last.
-pub const TAKING_DOWN: [Part; 6] =
-    [Part::Firewall, Part::Routes, Part::Peering, Part::SourceIdentity, Part::ConsumerPolicy, Part::ProducerRole];
+pub const TAKING_DOWN: [Part; 7] = [
+    Part::Firewall,
+    Part::Routes,
+    Part::Peering,
+    Part::UnloadRoles,
+    Part::SourceIdentity,
+    Part::ConsumerPolicy,
+    Part::ProducerRole,
+];
 
 impl Part {
     /// The type of its condition.
@@ -47,6 +57,7 @@ impl Part {
             Self::Peering => "PeeringReady",
             Self::Routes => "RoutesReady",
             Self::Firewall => "FirewallReady",
+            Self::UnloadRoles => "UnloadRolesReady",
         }
     }
 
@@ -60,6 +71,7 @@ impl Part {
             Self::Peering => "peering",
             Self::Routes => "routes",
             Self::Firewall => "firewall",
+            Self::UnloadRoles => "unload_roles",
         }
     }
 }
@@ -279,14 +291,21 @@ pub fn side_by_side(
     });
     let mut whole = PartPlan::default();
     for plan in gather(looks)? {
-        whole.steps.extend(plan.steps);
-        whole.findings.extend(plan.findings);
-        whole.ours.extend(plan.ours);
+        whole.add(plan);
     }
     Ok(whole)
 }
 
 impl PartPlan {
+    /// Both.
+    pub fn add(&mut self, other: Self) {
+        self.steps.extend(other.steps);
+        self.findings.extend(other.findings);
+        self.ours.extend(other.ours);
+        self.used.extend(other.used);
+        self.notes.extend(other.notes);
+    }
+
     /// Adds the removal of something shared, if there is one: until it is done, the thing is there and ours.
     pub fn remove(&mut self, step: Option<Step>) {
         if let Some(step) = step {

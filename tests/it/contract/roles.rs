@@ -4,7 +4,7 @@ use super::accounts::{BOUNDARY, Side, policy_arn};
 use super::scene::{Scene, consumer, producer};
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::Class;
-use redshift_link::aws::mark::{ACCESS_POLICY, consumer_policy};
+use redshift_link::aws::mark::{ACCESS_POLICY, RoleKind, consumer_policy};
 use redshift_link::aws::model::{Role, Tags};
 use redshift_link::aws::policy::{Statement, document, named_aws_principals, same_meaning};
 use redshift_link::aws::read::Read;
@@ -79,7 +79,7 @@ impl Scene {
 }
 
 pub async fn a_role_is_as_it_was_made(s: &mut Scene) {
-    let (name, trust) = (s.installation().producer_role("u1"), trusting(&[s.studio_role()]));
+    let (name, trust) = (s.installation().role(RoleKind::Producer, "u1"), trusting(&[s.studio_role()]));
     s.make_role(&name).await;
     let role = s.role(producer, &name).await.expect("made");
     s.holds("the trust says what was written", same_meaning(&role.trust, &trust));

@@ -4,7 +4,7 @@
 
 use crate::in_memory::driver::{Driver, GRACE};
 use crate::in_memory::fake::faults::Fault;
-use crate::in_memory::fake::world::{ALICE_ROLE, PRODUCER, consumer, link, net, role_arn};
+use crate::in_memory::fake::world::{ALICE_ROLE, PRODUCER, consumer, link, net, producer, role_arn, unload_link};
 use redshift_link::aws::effect::{Effect, EffectKind};
 use redshift_link::aws::model::{Destination, StudioUsers};
 use redshift_link::aws::scope::AccountId;
@@ -28,10 +28,10 @@ struct Scenario {
 }
 
 fn apply(driver: &Driver) {
-    driver.apply(link("a", |_| {}));
+    driver.apply(unload_link("a"));
 }
 
-/// The spec names other tables and groups, a profile goes and another comes.
+/// The spec names other tables and groups and no unload, a profile goes and another comes.
 fn change(driver: &Driver) {
     driver.apply(link("a", |spec| {
         spec["producer"]["routeTableIds"] = serde_json::json!(["rtb-0000aaa3"]);
@@ -54,8 +54,8 @@ fn change(driver: &Driver) {
 fn undo(driver: &Driver) {
     let mut state = driver.aws.state();
     let ours = |path: &str| path.starts_with("/redshift-link/");
-    for ((account, name), role) in &mut state.roles {
-        if *account == AccountId(PRODUCER.into()) && ours(&role.path) {
+    for ((_, name), role) in &mut state.roles {
+        if ours(&role.path) {
             role.inline.clear();
             role.trust = role.trust.replace("sts:SetSourceIdentity", "sts:TagSession");
             role.tags.remove("redshiftlink.dev/namespace");
@@ -63,6 +63,10 @@ fn undo(driver: &Driver) {
         if name == ALICE_ROLE {
             role.inline.retain(|policy, _| policy == "mine");
         }
+    }
+    let taken_on = state.cluster_now(&producer(), "warehouse").unwrap().iam_roles;
+    for arn in taken_on.keys() {
+        state.change_cluster_role(&producer(), "warehouse", arn, false).unwrap();
     }
     let ccc1 = state.tables.get_mut(&(consumer(), "rtb-0000ccc1".into())).unwrap();
     ccc1.routes.retain(|route| route.destination != Destination::Cidr(net("10.1.0.0/16")));
@@ -89,6 +93,7 @@ fn made(driver: &Driver) -> BTreeMap<(EffectKind, String), usize> {
             Effect::CreateRoute { .. } => effect.target(),
             Effect::AuthorizeSecurityGroupIngress { group, permit, .. }
             | Effect::AuthorizeSecurityGroupEgress { group, permit, .. } => format!("{group} {permit}"),
+            Effect::AddClusterIamRole { role_arn, .. } => role_arn.clone(),
             _ => continue,
         };
         *made.entry((effect.kind(), key)).or_default() += 1;

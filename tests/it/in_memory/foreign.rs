@@ -7,7 +7,7 @@ use crate::in_memory::fake::world::{
     producer,
 };
 use crate::in_memory::fake::{Peering, Role, Rule, State};
-use redshift_link::aws::mark::{INSTALLATION, Installation, KEY, Owner, UID};
+use redshift_link::aws::mark::{INSTALLATION, Installation, KEY, Owner, RoleKind, UID};
 use redshift_link::aws::model::{Destination, Direction, PeeringStatus, Permit, Route, RulePeer, Tags, Target};
 use redshift_link::aws::scope::{AccountId, Scope, VpcRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +65,7 @@ fn role_with_our_name(state: &mut State, path: &str, tags: Tags) {
         inline: BTreeMap::new(),
         attached: BTreeSet::new(),
     };
-    state.roles.insert((AccountId(PRODUCER.into()), installation().producer_role("uid-of-a")), role);
+    state.roles.insert((AccountId(PRODUCER.into()), installation().role(RoleKind::Producer, "uid-of-a")), role);
 }
 
 const CASES: &[Case] = &[

@@ -10,3 +10,4 @@ pub mod fake;
 mod foreign;
 mod settled;
 mod shared;
+mod unload_roles;

@@ -2,7 +2,8 @@
 
 use crate::in_memory::driver::{Driver, INTERVAL};
 use crate::in_memory::fake::faults::Write;
-use crate::in_memory::fake::world::link;
+use crate::in_memory::fake::world::{link, unload_link};
+use redshift_link::aws::effect::Effect;
 use std::collections::BTreeMap;
 use strum::IntoEnumIterator;
 
@@ -42,6 +43,25 @@ async fn the_writes_of_one_link_are_these() {
     assert_eq!(driver.faults.tried().iter().filter(|write| matches!(write, Write::Aws(_))).count(), 13, "none failed");
     let kubernetes = driver.faults.tried().iter().filter(|write| matches!(write, Write::Kubernetes(_))).count();
     assert_eq!(kubernetes, 7, "the finalizer, the wants, and a status after each of five loops");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unload_takes_these_writes_more() {
+    let mut driver = Driver::new();
+    driver.apply(unload_link("a"));
+    driver.settle().await;
+    assert_eq!(driver.ready("a"), "True InPlace");
+    let of_part = |effect: &&Effect| match effect {
+        Effect::CreateRole { trust, .. } => !trust.contains("service-role"),
+        Effect::PutRolePolicy { document, .. } => {
+            !document.contains("SetSourceIdentity") && !document.contains("JoinGroup")
+        }
+        effect => matches!(effect, Effect::AddClusterIamRole { .. }),
+    };
+    let state = driver.aws.state();
+    let executed = counted(state.executed.iter().filter(of_part).map(|effect| <&str>::from(effect.kind())));
+    assert_eq!(executed, BTreeMap::from([("CreateRole", 3), ("PutRolePolicy", 3), ("AddClusterIamRole", 1)]));
+    assert_eq!(state.executed.len(), 13 + 7);
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +130,7 @@ fn the_list_of_effects_is_known() {
     let names: Vec<&str> = redshift_link::aws::effect::EffectKind::iter().map(<&str>::from).collect();
     assert_eq!(
         names.len(),
-        21,
+        23,
         "a new effect: count it in the budgets above, and see that the crash sweep has it: {names:?}"
     );
 }

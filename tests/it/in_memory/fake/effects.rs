@@ -144,6 +144,12 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
             }
             state.delete_role(account, role);
         }
+        Effect::AddClusterIamRole { at, cluster, role_arn } => {
+            state.change_cluster_role(at, cluster, role_arn, true)?;
+        }
+        Effect::RemoveClusterIamRole { at, cluster, role_arn } => {
+            state.change_cluster_role(at, cluster, role_arn, false)?;
+        }
         Effect::CreateVpcPeeringConnection { from, to, tags } => return request_peering(state, from, to, tags),
         Effect::AcceptVpcPeeringConnection { at, peering } => accept(state, at, known(peering))?,
         Effect::ModifyVpcPeeringConnectionOptions { at, peering, side, resolve_remote_dns } => {

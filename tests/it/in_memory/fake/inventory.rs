@@ -29,6 +29,10 @@ impl Fake {
                 format!("route {at} {id} {} via {target}", route.destination)
             }));
         }
+        for ((at, name), _) in &state.clusters {
+            let roles = state.cluster_now(at, name).expect("there").iam_roles;
+            lines.extend(roles.iter().map(|(arn, status)| format!("cluster {at} {name} takes on {arn} {status}")));
+        }
         for ((at, _), rule) in &state.rules {
             lines.push(format!("rule {at} {} {} tags {:?}", rule.group, rule.permit, rule.tags));
         }

@@ -2,6 +2,7 @@
 //!
 //! It is believed because it is checked: `contract` asks the same of it and of the local AWS.
 
+mod cluster_roles;
 mod effects;
 pub mod faults;
 pub mod inventory;
@@ -15,7 +16,7 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, Cluster, Destination, Domain, PeeringStatus, Permit, RouteTable, StudioUsers, Subnet, Tags, Target, Vpc,
+    App, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, StudioUsers, Subnet, Tags, Target, Vpc,
     VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
@@ -42,6 +43,7 @@ pub struct State {
     /// ARNs of managed policies.
     pub managed_policies: BTreeSet<String>,
     pub clusters: BTreeMap<(Scope, String), Cluster>,
+    cluster_roles: cluster_roles::ClusterRoles,
     pub subnet_groups: BTreeMap<(Scope, String), BTreeSet<String>>,
     pub domains: BTreeMap<(Scope, String), Domain>,
     pub profiles: BTreeMap<(Scope, String), BTreeMap<String, StudioUsers>>,
@@ -54,6 +56,9 @@ pub struct State {
     pub groups: BTreeMap<(Scope, String), String>,
     pub rules: BTreeMap<(Scope, String), Rule>,
     pub peerings: BTreeMap<String, Peering>,
+    /// The account and region of each bucket.
+    pub buckets: BTreeMap<String, Scope>,
+    pub keys: BTreeMap<(Scope, String), Key>,
     pub trust_quota: usize,
     pub routes_per_table: usize,
     /// Refusals by account, kind of call ("read", an effect's name or "*") and code.

@@ -6,11 +6,11 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::error::{Look, Operation, Service};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::{
-    App, Cluster, Domain, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers,
-    Subnet, Target, Vpc, VpcDns, names_a_database_user,
+    App, Cluster, Domain, Key, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
+    StudioUsers, Subnet, Target, Vpc, VpcDns, names_a_database_user,
 };
 use redshift_link::aws::read::{Found, Reads};
-use redshift_link::aws::scope::{AccountId, Partition, Scope};
+use redshift_link::aws::scope::{AccountId, Partition, Region, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
 
@@ -70,7 +70,8 @@ impl Reads for Fake {
         Ok(Found::from([((), Some(Partition("aws".into())))]))
     }
     async fn cluster(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Cluster>>> {
-        Ok(pick(&self.read(at, Service::Redshift, "DescribeClusters").await?.clusters, at, ids))
+        let state = self.read(at, Service::Redshift, "DescribeClusters").await?;
+        Ok(ids.iter().filter_map(|id| Some((id.clone(), Some(state.cluster_now(at, id)?)))).collect())
     }
     async fn subnet_group(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<BTreeSet<String>>>> {
         Ok(pick(&self.read(at, Service::Redshift, "DescribeClusterSubnetGroups").await?.subnet_groups, at, ids))
@@ -207,6 +208,22 @@ impl Reads for Fake {
         // a listing has neither tags nor boundaries
         let listed = |role: Role| Role { tags: BTreeMap::new(), boundary: None, ..role };
         Ok(Found::from([((), names.filter_map(|name| role(&state, at, name)).map(listed).collect())]))
+    }
+    async fn bucket(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Region>>> {
+        let operation = "GetBucketLocation";
+        let state = self.read(at, Service::S3, operation).await?;
+        let mut found = Found::new();
+        for (id, owner) in ids.iter().filter_map(|id| Some((id, state.buckets.get(id)?))) {
+            if owner.account != at.account {
+                let (place, operation) = ((&at.account, Some(&at.region)), Operation::new(Service::S3, operation));
+                return Err(refused(place, operation, id.clone(), "AccessDenied", "Access Denied"));
+            }
+            found.insert(id.clone(), Some(owner.region.clone()));
+        }
+        Ok(found)
+    }
+    async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
+        Ok(pick(&self.read(at, Service::Kms, "DescribeKey").await?.keys, at, ids))
     }
     async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
         let quota = self.read(at, Service::Iam, "GetAccountSummary").await?.trust_quota;

@@ -4,8 +4,8 @@ use super::{Fake, Role, State};
 use ipnet::Ipv4Net;
 use redshift_link::api::CrossAccountRedshiftLink;
 use redshift_link::aws::model::{
-    Cluster, Destination, Direction, Domain, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target, Vpc,
-    VpcDns,
+    Cluster, Destination, Direction, Domain, Key, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target,
+    Vpc, VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Scope};
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ accounts:
   externalId: consumer-external-id
   executionRoles: ["arn:aws:iam::444455556666:role/service-role/AmazonSageMaker-*"]
   allow:
-  - {namespaces: [ml], as: consumer, domains: ["*"], vpcs: ["*"], roles: ["arn:aws:iam::444455556666:role/app-1"]}
+  - {namespaces: [ml], as: consumer, domains: ["*"], vpcs: ["*"], roles: ["arn:aws:iam::444455556666:role/app-1"],
+     buckets: [exports/warehouse/, elsewhere/], keys: ["arn:aws:kms:eu-west-1:444455556666:key/k-1"]}
 "#;
 
 pub fn producer() -> Scope {
@@ -69,6 +70,13 @@ impl Fake {
             for role in [EXECUTION_ROLE, ALICE_ROLE] {
                 state.execution_role(role);
             }
+            for account in [PRODUCER, CONSUMER] {
+                state.role(account, "/", "redshift-link");
+            }
+            state.buckets.insert("exports".into(), consumer());
+            let arn = "arn:aws:kms:eu-west-1:444455556666:key/k-1".to_owned();
+            let key = Key { arn: arn.clone(), state: "Enabled".into(), symmetric: true };
+            state.keys.insert((consumer(), arn), key);
             state.domain("d-1");
         }
         self
@@ -127,22 +135,28 @@ impl State {
             address: Some("warehouse.example".into()),
             master_user: "admin".into(),
             public: false,
+            iam_roles: BTreeMap::new(),
         };
         self.clusters.insert((producer(), identifier.into()), cluster);
     }
 
     pub fn execution_role(&mut self, name: &str) {
+        self.role(CONSUMER, "/service-role/", name);
+    }
+
+    /// A role of others.
+    fn role(&mut self, account: &str, path: &str, name: &str) {
         let id = self.next_id("AROA").replace('-', "").to_uppercase();
         let role = Role {
             id,
-            path: "/service-role/".into(),
+            path: path.into(),
             trust: SAGEMAKER_TRUST.into(),
             boundary: None,
             tags: BTreeMap::new(),
             inline: BTreeMap::from([("mine".into(), "{}".into())]),
             attached: BTreeSet::new(),
         };
-        self.roles.insert((AccountId(CONSUMER.into()), name.into()), role);
+        self.roles.insert((AccountId(account.into()), name.into()), role);
     }
 
     /// A Studio domain with the profiles alice, who has her own role, and bob.
@@ -179,6 +193,11 @@ pub fn link(name: &str, change: impl FnOnce(&mut Value)) -> CrossAccountRedshift
     link.metadata.namespace = Some("ml".into());
     link.metadata.uid = Some(format!("uid-of-{name}"));
     link
+}
+
+/// A link that lets UNLOADs out.
+pub fn unload_link(name: &str) -> CrossAccountRedshiftLink {
+    link(name, |spec| spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/"}))
 }
 
 /// A link of a network consumer over the same two VPCs.

@@ -1,0 +1,320 @@
+//! The roles by which an UNLOAD leaves the warehouse: one that submits it, and a pair that writes its files.
+//!
+//! The cluster takes on the first of the pair, which takes on the second, in the account of the bucket.
+
+use super::super::facts::Facts;
+use super::super::request::Request;
+use super::role::{Documents, OwnRole};
+use super::{Finding, Halt, Part, PartPlan, Step, both, gather, side_by_side};
+use crate::api::link::Unload;
+use crate::aws::effect::Effect;
+use crate::aws::mark::RoleKind;
+use crate::aws::model::{Cluster, Role};
+use crate::aws::policy::{self, Statement};
+use crate::aws::read::Seen;
+use crate::aws::scope::Scope;
+
+const PART: Part = Part::UnloadRoles;
+
+const fn submit<'a>(request: &Request<'a>) -> OwnRole<'a> {
+    OwnRole { part: PART, kind: RoleKind::Submit, at: request.producer }
+}
+
+const fn unload<'a>(request: &Request<'a>) -> OwnRole<'a> {
+    OwnRole { part: PART, kind: RoleKind::Unload, at: request.producer }
+}
+
+const fn write<'a>(request: &Request<'a>) -> OwnRole<'a> {
+    OwnRole { part: PART, kind: RoleKind::Write, at: request.consumer }
+}
+
+/// Makes the roles, has the cluster take on its own, and keeps all of it; without `spec.unload`, removes what is there.
+///
+/// # Errors
+/// Something is unread.
+pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
+    let planned = match &request.spec().unload {
+        Some(spec) => keep(request, facts, spec, seen),
+        None if remembered(request).next().is_some() || knows_nothing(request) => teardown(request, seen),
+        None => Ok(PartPlan::default()),
+    };
+    let finding = match planned {
+        Err(Halt::Found(finding)) => finding,
+        Err(Halt::Refused(error)) => Finding::refused(PART, &error),
+        planned => return planned,
+    };
+    // what was there is taken to be there still
+    Ok(PartPlan { findings: vec![finding], ours: remembered(request).cloned().collect(), ..PartPlan::default() })
+}
+
+fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Result<PartPlan, Halt> {
+    if spec.database_user.as_ref() == Some(&facts.warehouse.master_user) {
+        let message = format!(
+            "unload.databaseUser: {} is the master user of the cluster, as whom nothing is unloaded: name another",
+            facts.warehouse.master_user
+        );
+        return Err(Finding::terminal(PART, "ProtectedDatabaseUser", message).into());
+    }
+    both(bucket(request, spec, seen), key(request, spec, seen))?;
+    let cluster = seen.cluster(request.producer, request.spec().producer.cluster.identifier.clone())?;
+    let Some(cluster) = cluster else { return Ok(PartPlan::default()) };
+    let [submitting, unloading, writing] = [submit(request), unload(request), write(request)];
+    let found = gather([submitting, unloading, writing].map(|role| role.ours(request, seen)))?;
+    let write_arn = writing.arn(request, &facts.partition);
+    let unload_arn = unloading.arn(request, &facts.partition);
+    let submits = Documents { trust: trusts_controller(request), access: submit_access(request, facts, spec) };
+    let unloads = Documents { trust: trusts_cluster(request, facts, spec), access: assume(&write_arn) };
+    let writes = Documents { trust: trusts_role(&unload_arn), access: write_access(request, facts, spec) };
+    let plans = gather([
+        submitting.keep(request, seen, found[0], submits),
+        unloading.keep(request, seen, found[1], unloads),
+        writing.keep(request, seen, found[2], writes),
+    ])?;
+    let mut whole = PartPlan::default();
+    for (role, mut plan) in [submitting, unloading, writing].into_iter().zip(plans) {
+        // IAM knows no principal that is not there
+        let waits = (role.kind == RoleKind::Write && found[1].is_none()).then_some("the role that it trusts");
+        plan.steps = plan.steps.into_iter().map(|step| step.waiting_for(waits)).collect();
+        whole.add(plan);
+    }
+    attach(request, cluster, &unload_arn, found[1], &mut whole);
+    whole.notes.push(format!("statements name IAM_ROLE '{unload_arn},{write_arn}'"));
+    Ok(whole)
+}
+
+/// Takes the role from the cluster, and then removes the roles; what they allow goes at once.
+///
+/// # Errors
+/// Something is unread or refused.
+pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
+    side_by_side(PART, request, |at| {
+        if at == request.producer { producer_side(request, seen) } else { remove(request, seen, write(request), None) }
+    })
+}
+
+fn producer_side(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
+    let identifier = &request.spec().producer.cluster.identifier;
+    let mut plan = PartPlan::default();
+    let mut waits = None;
+    if !request.retains() {
+        let cluster = seen.cluster(request.producer, identifier.clone());
+        let role = format!(":role{}{}", request.installation.role_path(), unload(request).name(request));
+        if let Some(cluster) = cluster?
+            && let Some((arn, status)) = cluster.iam_roles.iter().find(|(arn, _)| arn.ends_with(&role))
+        {
+            waits = Some(format!("cluster {identifier} to give it up"));
+            plan.ours.insert(association(request, cluster, arn));
+            let (at, cluster_name) = (request.producer.clone(), identifier.clone());
+            let remove = Effect::RemoveClusterIamRole { at, cluster: cluster_name, role_arn: arn.clone() };
+            match status.as_str() {
+                "removing" => {
+                    plan.findings.push(Finding::waiting(PART, "RoleBeingDetached", waits.clone().unwrap_or_default()))
+                }
+                _ if !cluster.is_available() => plan.findings.push(not_available(request, cluster)),
+                _ => plan.steps.push(Step::new(PART, remove)),
+            }
+        }
+    }
+    plan.add(remove(request, seen, unload(request), waits)?);
+    plan.add(remove(request, seen, submit(request), None)?);
+    Ok(plan)
+}
+
+fn remove(request: &Request<'_>, seen: &Seen, role: OwnRole<'_>, waits: Option<String>) -> Result<PartPlan, Halt> {
+    let (mut plan, removal) = role.take_down(request, seen)?;
+    plan.steps.extend(removal.map(|step| step.waiting_for(waits)));
+    Ok(plan)
+}
+
+/// What status says is there of this part.
+fn remembered<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a String> + use<'a> {
+    let names = [submit(request), unload(request), write(request)].map(|role| role.name(request));
+    let resources = request.link.status.iter().flat_map(|status| &status.resources);
+    resources.filter(move |resource| {
+        resource.starts_with(ASSOCIATION) || resource.split(' ').any(|word| names.iter().any(|name| name == word))
+    })
+}
+
+/// Status says of nothing that it is there: it may have been wiped.
+fn knows_nothing(request: &Request<'_>) -> bool {
+    request.link.status.as_ref().is_none_or(|status| status.resources.is_empty())
+}
+
+/// Has the cluster take on the role, and waits until it can.
+fn attach(request: &Request<'_>, cluster: &Cluster, arn: &str, role: Option<&Role>, plan: &mut PartPlan) {
+    let identifier = &cluster.identifier;
+    let key = association(request, cluster, arn);
+    match cluster.iam_roles.get(arn).map(String::as_str) {
+        Some("in-sync") => drop(plan.ours.insert(key)),
+        Some(other) => {
+            plan.ours.insert(key);
+            let message =
+                format!("role {arn} on cluster {identifier} is {other}, and will be in-sync in a minute or two");
+            plan.findings.push(Finding::waiting(PART, "RoleBeingAttached", message));
+        }
+        None if !cluster.is_available() => plan.findings.push(not_available(request, cluster)),
+        None => {
+            let (at, role_arn) = (request.producer.clone(), arn.to_owned());
+            let add = Effect::AddClusterIamRole { at, cluster: identifier.clone(), role_arn };
+            let waits = role.is_none().then_some("the role to be there");
+            plan.steps.push(Step::new(PART, add).making(key).waiting_for(waits));
+        }
+    }
+}
+
+fn not_available(request: &Request<'_>, cluster: &Cluster) -> Finding {
+    let Cluster { identifier, status, .. } = cluster;
+    let message = format!(
+        "cluster {identifier} in {} is {status}, and takes no change of its roles: resume it, or wait until it is available",
+        request.producer
+    );
+    if status == "paused" {
+        return Finding::blocked(PART, "ClusterNotAvailable", message);
+    }
+    Finding::waiting(PART, "ClusterNotAvailable", message)
+}
+
+/// How a role on a cluster is called in the words of status.
+const ASSOCIATION: &str = "cluster-role ";
+
+fn association(request: &Request<'_>, cluster: &Cluster, arn: &str) -> String {
+    format!("{ASSOCIATION}{} {} {} {arn}", request.producer.account, request.producer.region, cluster.identifier)
+}
+
+/// The bucket is there, and in the consumer's account.
+fn bucket(request: &Request<'_>, spec: &Unload, seen: &Seen) -> Result<(), Halt> {
+    let (at, name) = (request.consumer, &spec.bucket);
+    match seen.bucket(at, name.clone()) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            let message = format!("unload.bucket: there is no bucket {name}: make it in account {}", at.account);
+            Err(Finding::blocked(PART, "BucketNotFound", message).into())
+        }
+        Err(gap) => match Halt::from(gap) {
+            Halt::Refused(error) if error.is_denied() => {
+                let message = format!(
+                    "unload.bucket: {error}; to do: name a bucket of account {}, or {}",
+                    at.account,
+                    error.remedy()
+                );
+                Err(Finding { message, ..Finding::refused(PART, &error) }.into())
+            }
+            other => Err(other),
+        },
+    }
+}
+
+/// The key is there, in the bucket's region, and can be used.
+fn key(request: &Request<'_>, spec: &Unload, seen: &Seen) -> Result<(), Halt> {
+    let Some(arn) = &spec.kms_key_arn else { return Ok(()) };
+    let region = seen.bucket(request.consumer, spec.bucket.clone()).ok().and_then(Option::as_ref);
+    let [.., key_region, account, _] = arn.splitn(6, ':').collect::<Vec<_>>()[..] else {
+        return Err(Finding::terminal(PART, "InvalidSpec", "unload.kmsKeyArn is not the ARN of a key").into());
+    };
+    if account != request.consumer.account.0 {
+        let message = format!("unload.kmsKeyArn: the key is in account {account}: name one of the bucket's account");
+        return Err(Finding::terminal(PART, "KeyOfOtherAccount", message).into());
+    }
+    if let Some(region) = region.filter(|region| region.0 != key_region) {
+        let message = format!(
+            "unload.kmsKeyArn: the key is in {key_region} and bucket {} in {region}: S3 takes only keys of its own region",
+            spec.bucket
+        );
+        return Err(Finding::terminal(PART, "KeyOfOtherRegion", message).into());
+    }
+    let at = Scope::new(account, key_region);
+    let Some(key) = seen.key(&at, arn.clone())? else {
+        let message = format!("unload.kmsKeyArn: there is no key {arn}");
+        return Err(Finding::blocked(PART, "KeyNotFound", message).into());
+    };
+    if !key.symmetric {
+        let message = format!("unload.kmsKeyArn: {arn} is not a symmetric key, and S3 encrypts with those alone");
+        return Err(Finding::terminal(PART, "KeyNotUsable", message).into());
+    }
+    if key.state != "Enabled" {
+        let message = format!("unload.kmsKeyArn: {arn} is {}: enable it", key.state);
+        return Err(Finding::blocked(PART, "KeyNotUsable", message).into());
+    }
+    Ok(())
+}
+
+/// Nobody but this program submits, by its role of the accounts file.
+fn trusts_controller(request: &Request<'_>) -> String {
+    let controller = request.grants.map(|grants| grants.producer.role_arn.clone());
+    policy::document(&[Statement::allow("", &["sts:AssumeRole"]).by("AWS", controller)])
+}
+
+/// Redshift, for exactly our database user: every other user of the cluster could else name the role in an UNLOAD of
+/// his own (docs/aws-behaviour.md#roles-for-unload).
+fn trusts_cluster(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
+    let cluster = &request.spec().producer.cluster.identifier;
+    let users = match &spec.database_user {
+        Some(user) => vec![user.clone()],
+        // how the name of such a user is written in the external id is not confirmed
+        None => ["IAMR:", "iamr:"].map(|kind| format!("{kind}{}", submit(request).name(request))).to_vec(),
+    };
+    let users = users.into_iter().map(|user| redshift_arn(request, facts, "dbuser", &format!("{cluster}/{user}")));
+    let enter = Statement::allow("", &["sts:AssumeRole"]).by("Service", ["redshift.amazonaws.com".to_owned()]);
+    policy::document(&[enter.when("StringEquals", "sts:ExternalId", users)])
+}
+
+fn trusts_role(arn: &str) -> String {
+    policy::document(&[Statement::allow("", &["sts:AssumeRole"]).by("AWS", [arn.to_owned()])])
+}
+
+fn assume(arn: &str) -> String {
+    policy::document(&[Statement::allow("", &["sts:AssumeRole"]).on([arn.to_owned()])])
+}
+
+/// Statements on this cluster, and what it takes to be the database user that they run as.
+fn submit_access(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
+    let cluster = &request.spec().producer.cluster;
+    let arn = |kind: &str, rest: &str| redshift_arn(request, facts, kind, rest);
+    let on_cluster = arn("cluster", &cluster.identifier);
+    let database = arn("dbname", &format!("{}/{}", cluster.identifier, cluster.database));
+    let credentials = match &spec.database_user {
+        Some(user) => Statement::allow("", &["redshift:GetClusterCredentials"]).on([
+            database,
+            arn("dbuser", &format!("{}/{user}", cluster.identifier)),
+            on_cluster.clone(),
+        ]),
+        None => Statement::allow("", &["redshift:GetClusterCredentialsWithIAM"]).on([database]),
+    };
+    let own = ["CancelStatement", "DescribeStatement", "GetStatementResult", "ListStatements"];
+    let own = own.map(|operation| format!("redshift-data:{operation}"));
+    policy::document(&[
+        Statement::allow("", &["redshift-data:ExecuteStatement"]).on([on_cluster]),
+        Statement::allow("", &own.each_ref().map(String::as_str)).on(["*".to_owned()]).when(
+            "StringEquals",
+            "redshift-data:statement-owner-iam-userid",
+            ["${aws:userid}".to_owned()],
+        ),
+        credentials,
+    ])
+}
+
+/// Files below the prefix, in the bucket of the consumer's own account, with its key.
+fn write_access(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
+    let Unload { bucket, prefix, kms_key_arn, database_user: _ } = spec;
+    let account = &request.consumer.account;
+    let arn = |rest: &str| format!("arn:{}:s3:::{bucket}{rest}", facts.partition);
+    // a bucket of the same name that somebody else made after ours was deleted gets nothing
+    let here = |statement: Statement| statement.when("StringEquals", "aws:ResourceAccount", [account.0.clone()]);
+    let look = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"];
+    let list = Statement::allow("", &["s3:ListBucket"]).on([arn("")]);
+    let files = Statement::allow("", &["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]);
+    let mut statements = vec![
+        here(Statement::allow("", &look).on([arn("")])),
+        here(list.when("StringLike", "s3:prefix", [format!("{prefix}*")])),
+        here(files.on([arn(&format!("/{prefix}*"))])),
+    ];
+    if let Some(key) = kms_key_arn {
+        statements.push(Statement::allow("", &["kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"]).on([key.clone()]));
+    }
+    policy::document(&statements)
+}
+
+fn redshift_arn(request: &Request<'_>, facts: &Facts, kind: &str, rest: &str) -> String {
+    let Scope { account, region } = request.producer;
+    format!("arn:{}:redshift:{region}:{account}:{kind}:{rest}", facts.partition)
+}
