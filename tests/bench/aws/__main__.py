@@ -9,10 +9,7 @@ import sys
 import threading
 import warnings
 
-# Each registers its operations.
-from . import redshift, sagemaker, sts  # noqa: F401
-from .ec2 import peering_operations, prefix_lists, routes, security_groups, vpcs  # noqa: F401
-from .iam import roles  # noqa: F401
+from . import services  # noqa: F401
 from .server import Server
 from .warm import warm
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from . import inventory, studio, world
+from . import cluster_roles, inventory, studio, world
 from .ec2.peering import STATES
 from .engine import Engine
 from .errors import AwsError
@@ -127,6 +127,12 @@ class Admin:
     def _cluster(self, body: Body, *_: Any) -> Any:
         with self.engine.lock:
             world.set_cluster(**world.snake_case(body))
+        return {}
+
+    @_route("POST", r"cluster-role")
+    def _cluster_role(self, body: Body, *_: Any) -> Any:
+        with self.engine.lock:
+            cluster_roles.set_role(**world.snake_case(body))
         return {}
 
     @_route("GET", "inventory")

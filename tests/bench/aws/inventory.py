@@ -8,8 +8,10 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 from moto.iam.models import Role, iam_backends
+from moto.redshift.models import Cluster, redshift_backends
 
 from .call import Call
+from .cluster_roles import associations
 from .ec2 import things
 from .ec2.peering import DELETED, DELETING, EXPIRED, FAILED, REJECTED
 from .ec2.routes import table_view
@@ -23,7 +25,7 @@ _GONE = (FAILED, REJECTED, EXPIRED, DELETING, DELETED)
 
 def of(account: str) -> dict[str, Any]:
     """The inventory of an account. Its lists are ordered, so that equal accounts give equal text."""
-    regions = {region: _region(account, region) for region in sorted(ec2_backends[account])}
+    regions = {r: _region(account, r) for r in sorted({*ec2_backends[account], *redshift_backends[account]})}
     return {
         "roles": sorted((_role(r) for b in iam_backends[account].values() for r in b.roles.values()), key=lambda r: r["arn"]),
         "regions": {region: content for region, content in regions.items() if any(content.values())},
@@ -55,6 +57,10 @@ def _role(role: Role) -> dict[str, Any]:
     }
 
 
+def _cluster_roles(cluster: Cluster) -> dict[str, str]:
+    return {arn: role.status for arn, role in sorted(associations(cluster).items())}
+
+
 def _region(account: str, region: str) -> dict[str, Any]:
     call = Call(Principal(account), "ec2", "", region, {})
     store = ec2_backends[account][region]
@@ -74,7 +80,9 @@ def _region(account: str, region: str) -> dict[str, Any]:
         for vpc in store.vpcs.values()
         if vpc.id not in default
     ]
+    clusters = redshift_backends[account][region].clusters
     return {
+        "cluster_roles": {name: _cluster_roles(cluster) for name, cluster in sorted(clusters.items())},
         "peerings": sorted(peerings, key=lambda p: p["VpcPeeringConnectionId"]),
         "route_tables": sorted(tables, key=lambda t: t["RouteTableId"]),
         "security_group_rules": sorted(rules, key=lambda r: r["SecurityGroupRuleId"]),

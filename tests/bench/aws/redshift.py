@@ -2,17 +2,21 @@
 
 import re
 import secrets
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.redshift.models import Cluster, SubnetGroup, redshift_backends
 
+from . import errors
 from .access.decision import Need
 from .call import Call
+from .cluster_roles import ADDING, IN_SYNC, REMOVING, Association, associations
 from .errors import AwsError
 from .operations import forwarded, operation
-from .state import now
+from .state import now, state
 
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/.+")
 _USER = re.compile(r"[a-zA-Z][a-zA-Z0-9_+.@-]{0,63}")
 
 
@@ -20,7 +24,8 @@ def _cluster_need(call: Call) -> list[Need]:
     return [Need(call.action, call.arn(f"cluster:{call.get('ClusterIdentifier') or '*'}"))]
 
 
-def _cluster(call: Call) -> Cluster:
+def cluster_of(call: Call) -> Cluster:
+    """The cluster that a call names."""
     identifier = call.get("ClusterIdentifier")
     cluster = redshift_backends[call.account][call.region].clusters.get(identifier)
     if cluster is None:
@@ -28,7 +33,8 @@ def _cluster(call: Call) -> Cluster:
     return cluster
 
 
-def _view(call: Call, cluster: Cluster) -> dict[str, Any]:
+def cluster_view(call: Call, cluster: Cluster) -> dict[str, Any]:
+    """A cluster as DescribeClusters gives it."""
     group = redshift_backends[call.account][call.region].subnet_groups.get(cluster.cluster_subnet_group_name)
     available = cluster.status == "available"
     view: dict[str, Any] = {
@@ -48,7 +54,8 @@ def _view(call: Call, cluster: Cluster) -> dict[str, Any]:
         "PubliclyAccessible": bool(cluster.publicly_accessible),
         "Encrypted": bool(cluster.encrypted),
         "EnhancedVpcRouting": bool(cluster.enhanced_vpc_routing),
-        "IamRoles": [{"IamRoleArn": arn, "ApplyStatus": "in-sync"} for arn in cluster.iam_roles_arn],
+        "IamRoles": [{"IamRoleArn": arn, "ApplyStatus": role.status} for arn, role in associations(cluster).items()],
+        "ClusterNamespaceArn": call.arn(f"namespace:{uuid.uuid5(uuid.NAMESPACE_OID, cluster.unique_cluster_id)}"),
         "Tags": cluster.tags,
     }
     if cluster.status != "creating":
@@ -60,9 +67,57 @@ def _view(call: Call, cluster: Cluster) -> dict[str, Any]:
 def describe_clusters(call: Call) -> dict[str, Any]:
     """One cluster by its exact identifier, or a page of all."""
     if call.get("ClusterIdentifier"):
-        return {"Clusters": [_view(call, _cluster(call))]}
+        return {"Clusters": [cluster_view(call, cluster_of(call))]}
     clusters = redshift_backends[call.account][call.region].clusters.values()
-    return _page(call, "Clusters", [_view(call, c) for c in clusters])
+    return _page(call, "Clusters", [cluster_view(call, c) for c in clusters])
+
+
+def _modification_needs(call: Call) -> list[Need]:
+    """The action on the cluster, and the right to pass each role that is added."""
+    cluster = call.arn(f"cluster:{call.get('ClusterIdentifier')}")
+    keys = {"iam:passedtoservice": "redshift.amazonaws.com", "iam:associatedresourcearn": cluster}
+    passed = [Need("iam:PassRole", arn, dict(keys)) for arn in call.get("AddIamRoles", [])]
+    return [Need(call.action, cluster), *passed]
+
+
+def _check_roles(call: Call, added: list[str], removed: list[str]) -> None:
+    for arn in (*added, *removed):
+        match = _ROLE.fullmatch(arn)
+        if match is None:
+            raise AwsError("InvalidParameterValue", f"Invalid IAM role ARN: {arn}")
+        if arn in added and match.group(1) != call.account:
+            reason = "because cross-account pass role is not allowed"
+            raise errors.denied(call.service, call.principal.arn, "iam:PassRole", arn, reason)
+    if both := set(added) & set(removed):
+        raise AwsError("InvalidParameterCombination", f"The role {min(both)} is both added and removed.")
+
+
+@operation("redshift:ModifyClusterIamRoles", needs=_modification_needs)
+def modify_cluster_iam_roles(call: Call) -> dict[str, Any]:
+    """Adds roles and takes roles off; the others stay."""
+    cluster = cluster_of(call)
+    if call.get("DefaultIamRoleArn") is not None:
+        raise errors.not_implemented("the default role of a cluster")
+    added, removed = call.get("AddIamRoles", []), call.get("RemoveIamRoles", [])
+    _check_roles(call, added, removed)
+    if not cluster.status.startswith("available"):
+        raise AwsError("InvalidClusterState", f"The cluster {cluster.cluster_identifier} is {cluster.status}.")
+    roles = associations(cluster)
+    under_way = any(role.status != IN_SYNC for role in roles.values())
+    if under_way and not state.settings.cluster_role_changes_may_overlap:
+        raise AwsError(
+            "InvalidClusterState", f"There is an IAM role modification under way on the cluster {cluster.cluster_identifier}."
+        )
+    quota = state.settings.roles_per_cluster
+    if len(set(roles) | set(added)) - len(set(roles) & set(removed)) > quota:
+        raise AwsError("InvalidParameterValue", f"The number of IAM roles of a cluster cannot exceed {quota}.")
+    for arn in added:
+        if arn not in roles or roles[arn].status == REMOVING:
+            roles[arn] = Association(ADDING, now())
+    for arn in removed:
+        if arn in roles:
+            roles[arn] = Association(REMOVING, now())
+    return {"Cluster": cluster_view(call, cluster)}
 
 
 def _group_view(group: SubnetGroup) -> dict[str, Any]:
@@ -128,7 +183,7 @@ def _credentials_needs(call: Call) -> list[Need]:
 @operation("redshift:GetClusterCredentials", needs=_credentials_needs)
 def get_cluster_credentials(call: Call) -> dict[str, Any]:
     """A temporary password of a database user."""
-    _cluster(call)
+    cluster_of(call)
     user, seconds = call.get("DbUser") or "", call.get("DurationSeconds", 900)
     if not _USER.fullmatch(user) or user.upper() == "PUBLIC":
         raise AwsError("InvalidParameterValue", f"The database user name {user} is not valid.")

@@ -25,12 +25,15 @@ class Settings:
     # How long a new role is unknown as a principal and cannot be assumed.
     iam_propagation_seconds: float = 0
     domain_updating_seconds: float = 0
+    cluster_role_adding_seconds: float = 0.2
+    cluster_role_removing_seconds: float = 0.2
     # The most items of a listing's page, whatever was asked for.
     page_limit: int = 1000
     # Where AWS's behaviour is not known: false is what a client finds harder.
     existing_peering_takes_tags: bool = False
     identical_route_succeeds: bool = False
     absent_role_is_not_found: bool = False
+    cluster_role_changes_may_overlap: bool = False
     # Quotas
     peerings_per_vpc: int = 50
     outstanding_peerings_per_account: int = 25
@@ -39,6 +42,7 @@ class Settings:
     trust_policy_characters: int = 2048
     inline_policy_characters: int = 10240
     roles_per_account: int = 1000
+    roles_per_cluster: int = 50
 
     def update(self, values: dict[str, Any]) -> None:
         """Sets what is given; an unknown name is an error."""

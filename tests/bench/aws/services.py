@@ -1,0 +1,5 @@
+"""Every service: importing one registers its operations."""
+
+from . import redshift, sagemaker, sts  # noqa: F401
+from .ec2 import peering_operations, prefix_lists, routes, security_groups, vpcs  # noqa: F401
+from .iam import roles  # noqa: F401
