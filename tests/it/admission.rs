@@ -26,6 +26,12 @@ fn network() -> Value {
     spec
 }
 
+fn unloading() -> Value {
+    let mut spec = studio();
+    spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/2026/"});
+    spec
+}
+
 fn object(name: &str, spec: &Value) -> String {
     json!({"apiVersion": "redshiftlink.dev/v1alpha1", "kind": "CrossAccountRedshiftLink",
         "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
@@ -40,7 +46,7 @@ struct Rule {
     taken: Change,
 }
 
-const CREATION: [Rule; 9] = [
+const CREATION: [Rule; 10] = [
     Rule {
         of: studio,
         refused: |spec| spec["consumer"]["accountId"] = "111122223333".into(),
@@ -94,6 +100,12 @@ const CREATION: [Rule; 9] = [
         refused: |spec| spec["tags"] = json!({"team?": "ml"}),
         message: "a tag key has letters, digits, spaces and _.:/=+@- only",
         taken: |spec| spec["tags"] = json!({"Team/@sub-1": ""}),
+    },
+    Rule {
+        of: unloading,
+        refused: |spec| spec["unload"]["kmsKeyArn"] = "arn:aws:kms:eu-west-1:111122223333:key/k-1".into(),
+        message: "unload.kmsKeyArn must be a key of the consumer's account",
+        taken: |spec| spec["unload"]["kmsKeyArn"] = "arn:aws:kms:eu-west-1:444455556666:key/k-1".into(),
     },
 ];
 
@@ -162,7 +174,7 @@ const UPDATES: [Rule; 10] = [
 ];
 
 /// What a schema refuses without a rule: by pattern, bound, set, enum or unknown field.
-const SHAPES: [(&str, Make, Change); 24] = [
+const SHAPES: [(&str, Make, Change); 30] = [
     ("spec.producer.accountId", studio, |spec| spec["producer"]["accountId"] = "1111".into()),
     ("spec.producer.accountId", studio, |spec| spec["producer"]["accountId"] = 111_122_223_333_u64.into()),
     ("spec.producer.region", studio, |spec| spec["producer"]["region"] = "Ireland".into()),
@@ -196,6 +208,12 @@ const SHAPES: [(&str, Make, Change); 24] = [
     ("spec.access.databaseGroups[0]", studio, |spec| spec["access"] = json!({"databaseGroups": ["Readers*"]})),
     ("spec.access.sourceIdentity", studio, |spec| spec["access"] = json!({"sourceIdentity": "Manage"})),
     ("spec.peering.existingId", studio, |spec| spec["peering"] = json!({"existingId": "pcx-"})),
+    ("spec.unload.bucket", unloading, |spec| spec["unload"]["bucket"] = "Exports".into()),
+    ("spec.unload.prefix", unloading, |spec| spec["unload"]["prefix"] = "".into()),
+    ("spec.unload.prefix", unloading, |spec| spec["unload"]["prefix"] = "warehouse".into()),
+    ("spec.unload.prefix", unloading, |spec| spec["unload"]["prefix"] = "ware*/".into()),
+    ("spec.unload.kmsKeyArn", unloading, |spec| spec["unload"]["kmsKeyArn"] = "alias/exports".into()),
+    ("spec.unload.databaseUser", unloading, |spec| spec["unload"]["databaseUser"] = "*".into()),
     ("spec.mode", studio, |spec| spec["mode"] = "DryRun".into()),
     ("spec.deletionPolicy", studio, |spec| spec["deletionPolicy"] = "Orphan".into()),
     ("unknown field \"spec.endpoint\"", studio, |spec| spec["endpoint"] = "https://example.com".into()),

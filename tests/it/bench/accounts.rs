@@ -21,7 +21,8 @@ pub fn write_file(path: &Path, world: &Value, change: impl FnOnce(&mut Value)) {
         {"id": producer, "roleArn": role(producer), "externalId": "producer-external-id", "protectedDatabaseUsers": ["etl"],
          "allow": [{"namespaces": ["*"], "as": "producer", "clusters": ["*"], "databaseGroups": ["readers"], "databaseUsers": ["app"]}]},
         {"id": consumer, "roleArn": role(consumer), "externalId": "consumer-external-id", "executionRoles": [studio_roles],
-         "allow": [{"namespaces": ["*"], "as": "consumer", "domains": ["*"], "vpcs": ["*"], "roles": [app]}]},
+         "allow": [{"namespaces": ["*"], "as": "consumer", "domains": ["*"], "vpcs": ["*"], "roles": [app],
+            "buckets": ["*"], "keys": ["*"]}]},
     ]});
     change(&mut file);
     std::fs::write(path, file.to_string()).expect("a folder for tests");

@@ -4,6 +4,7 @@ use super::accounts::{make_roles, partition, printed_policies, write_file};
 use super::control_plane::ControlPlane;
 use super::local_aws::LocalAws;
 use super::program::{Program, command, run};
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
@@ -157,6 +158,15 @@ impl Stage {
     pub async fn ec2(&self, side: &str) -> aws_sdk_ec2::Client {
         let region = self.world[side]["region"].as_str().expect("a region");
         aws_sdk_ec2::Client::new(&self.aws.config(&self.world[side]["admin"], region).await)
+    }
+
+    /// Makes a bucket in the consumer's account.
+    pub async fn bucket(&self, name: &str) {
+        let side = &self.world["consumer"];
+        let region = side["region"].as_str().expect("a region");
+        let constraint = CreateBucketConfiguration::builder().location_constraint(region.into()).build();
+        let s3 = aws_sdk_s3::Client::new(&self.aws.config(&side["admin"], region).await);
+        s3.create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
     }
 
     /// IAM as the administrator of a side sees it.

@@ -62,6 +62,18 @@ pub trait People: Send + Sync {
     /// From now on accepted connections become active by themselves, within this time.
     async fn let_time_provision(&self) -> Duration;
 
+    /// A change of a cluster's roles is over after this time; with longer times they are under way until then.
+    async fn let_time_change_roles(&self) -> Duration;
+
+    /// A cluster is paused, resumed, ...
+    async fn set_cluster_status(&self, side: &Side, cluster: &str, status: &str);
+
+    /// Makes a bucket in the account of a network.
+    async fn make_bucket(&self, side: &Side, name: &str);
+
+    /// Makes a symmetric key in the account of a network: its ARN.
+    async fn make_key(&self, side: &Side) -> String;
+
     /// A request ends as `Rejected` or `Expired`.
     async fn end_request(&self, peering: &str, status: PeeringStatus);
 

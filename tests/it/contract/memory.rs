@@ -5,10 +5,10 @@ use crate::in_memory::fake::faults::Faults;
 use crate::in_memory::fake::world::{
     ALICE_ROLE, CLUSTER_GROUP, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER_VPC, STUDIO_GROUP, consumer, net, producer,
 };
-use crate::in_memory::fake::{Fake, PROVISIONING};
+use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use redshift_link::aws::model::{App, Destination, PeeringStatus, Route, StudioUsers, Target};
+use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, StudioUsers, Target};
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,6 +68,26 @@ impl People for Fake {
 
     async fn let_time_provision(&self) -> Duration {
         PROVISIONING
+    }
+
+    async fn let_time_change_roles(&self) -> Duration {
+        CHANGING
+    }
+
+    async fn set_cluster_status(&self, side: &Side, cluster: &str, status: &str) {
+        self.state().clusters.get_mut(&(side.at(), cluster.to_owned())).expect("a cluster").status = status.into();
+    }
+
+    async fn make_bucket(&self, side: &Side, name: &str) {
+        self.state().buckets.insert(name.into(), side.at());
+    }
+
+    async fn make_key(&self, side: &Side) -> String {
+        let Scope { account, region } = side.at();
+        let arn = format!("arn:aws:kms:{region}:{account}:key/k-2");
+        let key = Key { arn: arn.clone(), state: "Enabled".into(), symmetric: true };
+        self.state().keys.insert((side.at(), arn.clone()), key);
+        arn
     }
 
     async fn end_request(&self, peering: &str, status: PeeringStatus) {

@@ -5,6 +5,7 @@
 //! from which source that is known, stands in docs/aws-behaviour.md.
 
 mod accounts;
+mod cluster_roles;
 mod memory;
 mod peering;
 mod reads;
@@ -75,11 +76,18 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         a_group_of_the_own_network_needs_none,
         a_rule_is_given_up_by_its_tags,
         a_group_that_is_not_there_is_not_found;
+    cluster_roles:
+        a_role_is_added_and_removed_in_its_time,
+        one_change_waits_for_the_other,
+        a_cluster_that_is_not_available_takes_no_change,
+        a_cluster_that_is_not_there_is_not_found;
     reads:
         a_session_knows_its_partition,
         the_warehouse,
         the_studio,
         networks,
+        a_bucket_of_the_own_account,
+        a_key,
         what_is_not_there_is_left_out,
         a_prefix_list_that_is_not_seen_is_refused,
         many_are_read_at_once;

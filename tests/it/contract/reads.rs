@@ -30,6 +30,26 @@ pub async fn the_warehouse(s: &mut Scene) {
     s.holds("names are exact", absent("absent") && absent("WAREHOUSE"));
 }
 
+pub async fn a_bucket_of_the_own_account(s: &mut Scene) {
+    let at = s.accounts.consumer.at();
+    s.accounts.people.make_bucket(&s.accounts.consumer, "exports-of-the-contract").await;
+    let of = |name: &str| Read::Bucket(at.clone(), name.into());
+    let seen = s.sees_all(["exports-of-the-contract", "absent-in-the-contract"].map(of)).await;
+    let found = |name: &str| seen.bucket(&at, name).expect("answered").clone();
+    s.holds("in its region", found("exports-of-the-contract") == Some(at.region.clone()));
+    s.holds("no such bucket", found("absent-in-the-contract").is_none());
+}
+
+pub async fn a_key(s: &mut Scene) {
+    let at = s.accounts.consumer.at();
+    let arn = s.accounts.people.make_key(&s.accounts.consumer).await;
+    let absent = format!("arn:aws:kms:{}:{}:key/00000000-0000-4000-8000-000000000000", at.region, at.account);
+    let seen = s.sees_all([&arn, &absent].map(|arn| Read::Key(at.clone(), arn.clone()))).await;
+    let key = seen.key(&at, arn).expect("answered").clone().expect("there");
+    s.holds("it can be used", key.state == "Enabled" && key.symmetric);
+    s.holds("no such key", seen.key(&at, absent).expect("answered").is_none());
+}
+
 pub async fn the_studio(s: &mut Scene) {
     let (at, domain) = (s.accounts.consumer.at(), s.accounts.domain.clone());
     let of = |domain: &str| {

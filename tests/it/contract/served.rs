@@ -5,6 +5,7 @@ use crate::bench::local_aws::LocalAws;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::types::{AddPrefixListEntry, AttributeBooleanValue};
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use aws_sdk_sagemaker::types::AppType;
 use ipnet::Ipv4Net;
 use redshift_link::aws::accounts::{Accounts as AccountsFile, AccountsWatch};
@@ -57,6 +58,7 @@ pub async fn accounts(aws: &Arc<LocalAws>, power: Power) -> Accounts {
     // pages of two: each listing has to be read to its end
     let settings = json!({"page_limit": 2, "peering_provisioning_seconds": 3600, "peering_deleting_seconds": 0});
     aws.post("settings", settings);
+    aws.post("settings", role_changes_last(3600));
     let world = aws.post("world", json!({"pairs": 2}));
     let administrator = async |side: &str| {
         let config = aws.config(&world[side]["admin"], &text(&world[side]["region"])).await;
@@ -84,6 +86,10 @@ pub async fn accounts(aws: &Arc<LocalAws>, power: Power) -> Accounts {
         elsewhere,
         people: Box::new(server),
     }
+}
+
+fn role_changes_last(seconds: u32) -> Value {
+    json!({"cluster_role_adding_seconds": seconds, "cluster_role_removing_seconds": seconds})
 }
 
 fn text(value: &Value) -> String {
@@ -179,6 +185,33 @@ impl People for Server {
     async fn let_time_provision(&self) -> Duration {
         self.aws.post("settings", json!({"peering_provisioning_seconds": 0.5}));
         Duration::from_secs(1)
+    }
+
+    async fn let_time_change_roles(&self) -> Duration {
+        // what is under way ends when it is looked at
+        self.aws.post("settings", role_changes_last(0));
+        self.aws.inventory(&text(&self.world["producer"]["account"]));
+        self.aws.post("settings", role_changes_last(3600));
+        Duration::ZERO
+    }
+
+    async fn set_cluster_status(&self, side: &Side, cluster: &str, status: &str) {
+        let Scope { account, region } = side.at();
+        let cluster = json!({"account": account.0, "region": region.0, "clusterIdentifier": cluster, "status": status});
+        self.aws.post("cluster", cluster);
+    }
+
+    async fn make_bucket(&self, side: &Side, name: &str) {
+        let at = side.at();
+        let constraint = CreateBucketConfiguration::builder().location_constraint(at.region.0.as_str().into()).build();
+        let s3 = aws_sdk_s3::Client::new(&self.of(&at.account).config);
+        s3.create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
+    }
+
+    async fn make_key(&self, side: &Side) -> String {
+        let kms = aws_sdk_kms::Client::new(&self.of(&side.at().account).config);
+        let made = kms.create_key().send().await.expect("made").key_metadata;
+        made.and_then(|key| key.arn).expect("an ARN")
     }
 
     async fn end_request(&self, peering: &str, status: PeeringStatus) {

@@ -6,6 +6,7 @@ use crate::bench::stage::Stage;
 use serde_json::{Value, json};
 
 const NAME: &str = "warehouse";
+const BUCKET: &str = "exports-of-the-kill-sweep";
 
 /// When, relative to a write, the program is killed: the request has come but is not executed, or it is executed but
 /// not answered.
@@ -28,12 +29,18 @@ async fn some_writes() {
     sweep("kill-some", |point| point % 8 == 3).await;
 }
 
+/// A link with all its parts.
+fn manifest(stage: &Stage) -> Value {
+    stage.manifest(NAME, |spec| spec["unload"] = json!({"bucket": BUCKET, "prefix": "warehouse/"}))
+}
+
 async fn sweep(test: &str, chosen: impl Fn(usize) -> bool) {
     let stage = Stage::set(test).await;
+    stage.bucket(BUCKET).await;
     let before = stage.inventory();
     let mut program = stage.program();
     let calls = stage.aws.calls(0).1;
-    stage.apply(&stage.manifest(NAME, |_| {}));
+    stage.apply(&manifest(&stage));
     stage.until_ready(NAME, "True InPlace").await;
     let whole = shape(&stage);
     let (creation, calls) = writes(&stage, calls);
@@ -41,7 +48,7 @@ async fn sweep(test: &str, chosen: impl Fn(usize) -> bool) {
     stage.until_gone(NAME).await;
     assert_eq!(stage.inventory(), before);
     let (deletion, _) = writes(&stage, calls);
-    assert!(creation.len() >= 13 && deletion.len() >= 10, "{creation:?} {deletion:?}");
+    assert!(creation.len() == 20 && deletion.len() >= 17, "{creation:?} {deletion:?}");
 
     let (mut kills, mut looked) = (0, 0);
     for point in 0..creation.len().max(deletion.len()) * 2 {
@@ -51,11 +58,11 @@ async fn sweep(test: &str, chosen: impl Fn(usize) -> bool) {
         let (write, when) = (point / 2, if point % 2 == 0 { When::Before } else { When::After });
         if write < creation.len() {
             hold(&stage, when, write);
-            stage.apply(&stage.manifest(NAME, |_| {}));
+            stage.apply(&manifest(&stage));
             kill_there(&stage, &mut program, &creation[write], when);
             kills += 1;
         } else {
-            stage.apply(&stage.manifest(NAME, |_| {}));
+            stage.apply(&manifest(&stage));
         }
         stage.until_ready(NAME, "True InPlace").await;
         assert_eq!(shape(&stage), whole, "killed {when:?} {}", creation.get(write).unwrap_or(&String::new()));
@@ -106,9 +113,11 @@ fn writes(stage: &Stage, after: u64) -> (Vec<String>, u64) {
 /// Both accounts, without what differs from one life of the link to the next: generated ids, and the link's UID.
 fn shape(stage: &Stage) -> Value {
     let link = stage.link(NAME).expect("there");
-    let role = link["status"]["roleArn"].as_str().expect("a role").rsplit('/').next().unwrap();
     let (uid, peering) = (&link["metadata"]["uid"], &link["status"]["peeringConnectionId"]);
-    let generated = [uid.as_str().expect("a uid"), peering.as_str().expect("an id"), role];
+    let resources = link["status"]["resources"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let roles = resources.filter_map(|resource| resource.strip_prefix("role ")?.split(' ').nth(1));
+    let ids = [uid.as_str().expect("a uid"), peering.as_str().expect("an id")];
+    let generated: Vec<&str> = roles.chain(ids).collect();
     let (producer, consumer) = stage.inventory();
     json!([without(producer, &generated), without(consumer, &generated)])
 }

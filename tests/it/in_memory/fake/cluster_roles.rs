@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a change takes.
-const CHANGING: Duration = Duration::from_secs(20);
+pub const CHANGING: Duration = Duration::from_secs(20);
 
 /// By cluster and ARN: until when it is added or removed.
 pub(super) type ClusterRoles = BTreeMap<(Scope, String, String), Change>;

@@ -11,6 +11,7 @@ mod reads;
 mod roles;
 pub mod world;
 
+pub use cluster_roles::CHANGING;
 use faults::Faults;
 use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
