@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from . import cluster_roles, inventory, studio, world
+from . import cluster_roles, inventory, kms, studio, world
 from .ec2.peering import STATES
 from .engine import Engine
 from .errors import AwsError
@@ -133,6 +133,12 @@ class Admin:
     def _cluster_role(self, body: Body, *_: Any) -> Any:
         with self.engine.lock:
             cluster_roles.set_role(**world.snake_case(body))
+        return {}
+
+    @_route("POST", r"key")
+    def _key(self, body: Body, *_: Any) -> Any:
+        with self.engine.lock:
+            kms.set_state(body["arn"], body["status"])
         return {}
 
     @_route("GET", "inventory")

@@ -6,9 +6,10 @@ from typing import Any
 
 from moto.utilities.utils import get_partition
 
+from .origin import Origin, outside
 from .sessions import Principal
 
-_READS = ("Describe", "Get", "List", "Search", "AssumeRole", "Simulate")
+_READS = ("Describe", "Get", "Head", "List", "Search", "AssumeRole", "Simulate")
 
 
 @dataclass
@@ -20,11 +21,12 @@ class Call:
     operation: str
     region: str
     params: dict[str, Any]
+    origin: Origin = field(default_factory=outside)
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
     def account(self) -> str:
-        """The caller's account, which the call is about: no operation here names another one's things."""
+        """The caller's account. Only S3, KMS and STS have operations on things of another one."""
         return self.principal.account
 
     @property

@@ -43,12 +43,12 @@ class Engine:
             self.faults.clear()
         self.gate.release()
 
-    def handle(self, headers: Any, body: bytes, caller_is_gone: Callable[[], bool]) -> Answer | None:
+    def handle(self, method: str, target: str, headers: Any, body: bytes, caller_is_gone: Callable[[], bool]) -> Answer | None:
         """An HTTP request."""
         try:
-            request = wire.read(headers, body)
+            request = wire.read(method, target, headers, body)
         except AwsError as error:
-            return wire.render("sts", "", str(uuid.uuid4()), error)
+            return wire.render(wire.spoken(headers), "", str(uuid.uuid4()), error)
         call = Call(NOBODY, request.service, request.operation, request.region, request.params)
         try:
             with self.lock:

@@ -17,6 +17,7 @@ from .ec2.peering import DELETED, DELETING, EXPIRED, FAILED, REJECTED
 from .ec2.routes import table_view
 from .ec2.security_groups import rule_view
 from .ec2.vpcs import vpc_view
+from .s3.store import Bucket
 from .sessions import Principal
 from .state import state
 
@@ -29,6 +30,8 @@ def of(account: str) -> dict[str, Any]:
     return {
         "roles": sorted((_role(r) for b in iam_backends[account].values() for r in b.roles.values()), key=lambda r: r["arn"]),
         "regions": {region: content for region, content in regions.items() if any(content.values())},
+        "buckets": {name: _bucket(b) for name, b in sorted(state.buckets.items()) if b.account == account},
+        "keys": _keys(account),
         "domains": {
             identifier: {
                 "settings": domain.description.get("DomainSettings", {}),
@@ -59,6 +62,30 @@ def _role(role: Role) -> dict[str, Any]:
 
 def _cluster_roles(cluster: Cluster) -> dict[str, str]:
     return {arn: role.status for arn, role in sorted(associations(cluster).items())}
+
+
+def _bucket(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "region": bucket.region,
+        "policy": bucket.policy and json.loads(bucket.policy),
+        "versioning": bucket.versioning,
+        "object_lock": bucket.object_lock,
+        "lock_rule": bucket.lock_rule,
+        "encryption": bucket.encryption,
+        "objects": len(bucket.objects()),
+        "versions": sum(map(len, bucket.versions.values())),
+        "uploads": sorted(upload.key for upload in bucket.uploads.values()),
+    }
+
+
+def _keys(account: str) -> dict[str, Any]:
+    """Those of customers: AWS makes its own when somebody first needs them."""
+    found = [key for keys in state.keys.values() for key in keys.by_id.values() if key.account == account]
+    return {
+        key.arn: {"state": key.state, "policy": json.loads(key.policy), "description": key.description, "tags": key.tags}
+        for key in sorted(found, key=lambda key: key.arn)
+        if key.manager == "CUSTOMER"
+    }
 
 
 def _region(account: str, region: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Journal:
             call.action,
             call.region,
             call.write,
-            dict(call.params),
+            {name: f"{len(v)} bytes" if isinstance(v, bytes) else v for name, v in call.params.items()},
             call.request_id,
         )
         with self._lock:

@@ -4,6 +4,7 @@ import json
 import select
 import socket
 import sys
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +13,7 @@ from .admin import PREFIX, Admin
 from .engine import Engine
 from .wire import Answer
 
-_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -25,18 +26,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """An API request, or one to the bench itself."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         if self.path.startswith(PREFIX):
             self._send(self._administer(body))
             return
-        answer = self.server.engine.handle(self.headers, body, self._caller_is_gone)
+        answer = self.server.engine.handle(self.command, self.path, self.headers, body, self._caller_is_gone)
         if answer is None:
             self._cut_off()
         else:
             self._send(answer)
 
     do_GET = do_POST
+    do_HEAD = do_POST
+    do_PUT = do_POST
     do_DELETE = do_POST
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
 
     def _administer(self, body: bytes) -> Answer:
         url = urlsplit(self.path)
@@ -52,10 +66,13 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Status')}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        lines += [f"Content-Length: {len(answer.body)}", f"Date: {self.date_time_string()}", "", ""]
+        if "Content-Length" not in answer.headers:
+            lines.append(f"Content-Length: {len(answer.body)}")
+        lines += [f"Date: {self.date_time_string()}", "", ""]
+        body = b"" if self.command == "HEAD" else answer.body
         try:
             # One write: a second small one could wait for the acknowledgement of the first.
-            self.wfile.write("\r\n".join(lines).encode() + answer.body)
+            self.wfile.write("\r\n".join(lines).encode() + body)
         except OSError:
             self.close_connection = True
 

@@ -28,6 +28,8 @@ class Principal:
     tags: dict[str, str] = field(default_factory=dict)
     transitive_tags: frozenset[str] = frozenset()
     expires: float = float("inf")
+    # An AWS service that acts for itself, as `redshift.amazonaws.com` when it takes on a role.
+    service: str | None = None
     access_key: str = field(default_factory=lambda: "ASIA" + _random(string.ascii_uppercase + string.digits, 16))
     secret_key: str = field(default_factory=lambda: _random(string.ascii_letters + string.digits, 40), repr=False)
     token: str = field(default_factory=lambda: _random(string.ascii_letters + string.digits, 120), repr=False)
@@ -42,6 +44,8 @@ class Principal:
     @property
     def identity_arn(self) -> str:
         """What trust policies and aws:PrincipalArn see: of a session, the ARN of its role."""
+        if self.service:
+            return self.service
         return self.role.arn if self.role else f"arn:{self.partition}:iam::{self.account}:user/administrator"
 
     @property

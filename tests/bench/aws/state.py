@@ -10,6 +10,8 @@ from .sessions import Sessions
 
 if TYPE_CHECKING:
     from .ec2.peering import Peering
+    from .kms import Key, Keys
+    from .s3.store import Bucket
     from .sagemaker import Studio
 
 
@@ -27,6 +29,10 @@ class Settings:
     domain_updating_seconds: float = 0
     cluster_role_adding_seconds: float = 0.2
     cluster_role_removing_seconds: float = 0.2
+    # Where the clients are; a VPC endpoint hides the address.
+    source_ip: str | None = "198.51.100.10"
+    source_vpc: str | None = None
+    source_vpce: str | None = None
     # The most items of a listing's page, whatever was asked for.
     page_limit: int = 1000
     # Where AWS's behaviour is not known: false is what a client finds harder.
@@ -34,6 +40,7 @@ class Settings:
     identical_route_succeeds: bool = False
     absent_role_is_not_found: bool = False
     cluster_role_changes_may_overlap: bool = False
+    bucket_location_from_anywhere: bool = False
     # Quotas
     peerings_per_vpc: int = 50
     outstanding_peerings_per_account: int = 25
@@ -65,8 +72,16 @@ class State:
     sessions: Sessions = field(default_factory=Sessions)
     peerings: "dict[str, Peering]" = field(default_factory=dict)
     studios: "dict[tuple[str, str], Studio]" = field(default_factory=dict)
+    # By account and region.
+    keys: "dict[tuple[str, str], Keys]" = field(default_factory=dict)
+    # Names are global.
+    buckets: "dict[str, Bucket]" = field(default_factory=dict)
     # Subnets shared with an account: (participant, region) -> ids, each with its owner.
     shared_subnets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+
+    def with_policies(self) -> "list[Bucket | Key]":
+        """All things that have policies of their own, but roles."""
+        return [*self.buckets.values(), *(key for keys in self.keys.values() for key in keys.by_id.values())]
 
 
 class _Current:

@@ -7,11 +7,11 @@ from typing import Any
 from moto.iam.models import Role
 
 from . import errors
-from .access.decision import Need, managed_document, refusal
-from .access.policy import ALLOW, DENY, Context, decide_for, statements
+from .access.decision import Guard, Need, managed_document, refusal
+from .access.policy import ALLOW, Context, decide_for, statements
 from .call import Call
 from .errors import AwsError
-from .iam.principals import find_role, names
+from .iam.principals import find_role
 from .operations import operation
 from .sessions import Principal
 from .state import now, state
@@ -75,22 +75,11 @@ def _actions(call: Call) -> list[str]:
     return actions
 
 
-def _permitted(call: Call, role: Role, action: str) -> str | None:
+def _refusal(call: Call, role: Role, action: str) -> str | None:
     """Why an action on the role is refused; none if both the caller's policies and the role's trust allow it."""
-    principal = call.principal
-    need = Need(action, role.arn, _keys(call))
-    context = Context(principal, call.region, action, role.arn, need.keys)
-    trust = decide_for(role.assume_role_policy_document, context, lambda p: names(p, principal))
-    if trust == DENY:
-        return "with an explicit deny in a resource-based policy"
-    reason = refusal(principal, call.region, need)
-    if trust != ALLOW:
-        return reason or f"because no resource-based policy allows the {action} action"
-    if reason and "no identity-based policy" in reason and role.account_id == principal.account:
-        # In one account a trust policy that names the caller itself is enough.
-        named = decide_for(role.assume_role_policy_document, context, lambda p: names(p, principal, accounts=False))
-        return None if named == ALLOW else reason
-    return reason
+    trust = Guard(role.account_id, role.assume_role_policy_document, open_to_owner=False)
+    keys = {**call.origin.keys(), **_keys(call)}
+    return refusal(call.principal, call.region, Need(action, role.arn, keys, trust))
 
 
 @operation("sts:AssumeRole", needs=_nothing)
@@ -100,7 +89,7 @@ def assume_role(call: Call) -> dict[str, Any]:
     arn, principal = call.get("RoleArn"), call.principal
     role = find_role(arn)
     for action in _actions(call):
-        reason = _permitted(call, role, action) if role else "because no resource-based policy allows the action"
+        reason = _refusal(call, role, action) if role else "because no resource-based policy allows the action"
         if reason:
             raise errors.denied("sts", principal.arn, action, arn, reason)
     if principal.source_identity and call.get("SourceIdentity", principal.source_identity) != principal.source_identity:
@@ -153,7 +142,7 @@ def credentials(session: Principal) -> dict[str, Any]:
 
 def trusted_service(role: Role, service: str, action: str) -> bool:
     """Whether a role's trust lets an AWS service do an action."""
-    context = Context(Principal(role.account_id, role, role.partition), "aws-global", action, role.arn)
+    context = Context(Principal(role.account_id, partition=role.partition, service=service), "aws-global", action, role.arn)
     return decide_for(role.assume_role_policy_document, context, lambda p: _names_service(p, service)) == ALLOW
 
 

@@ -91,7 +91,9 @@ def test_what_the_bench_lacks_is_no_outage(bench):
     with refused("NotImplemented", status=501):
         bench.admin(PRODUCER, "ec2").describe_instances()
     with refused("NotImplemented", status=501):
-        bench.admin(PRODUCER, "s3").list_buckets()
+        bench.admin(PRODUCER, "s3").get_bucket_cors(Bucket="any")
+    with refused("NotImplemented", status=501):
+        bench.admin(PRODUCER, "sns").list_topics()
 
 
 def test_what_makes_no_sense_is_refused(bench):

@@ -1,6 +1,6 @@
 """One call of each service before the first client comes: models and backends load on first use."""
 
-from . import wire
+from . import rest, wire
 from .call import Call
 from .engine import Engine
 from .operations import OPERATIONS
@@ -9,6 +9,7 @@ from .world import build, session
 
 def warm(engine: Engine) -> None:
     """Builds a world, reads from it, and throws it away."""
+    rest.read("s3", "GET", "/", {}, b"")
     made = build(engine, {})
     for action in OPERATIONS:
         service, _, operation = action.partition(":")

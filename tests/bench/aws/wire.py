@@ -10,7 +10,7 @@ from botocore.model import OperationNotFoundError
 from moto.core.errors import get_error_model
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel
-from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.serialize import SerializationContext, XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
@@ -19,10 +19,10 @@ from moto.iam.responses import IamResponse
 from moto.redshift.responses import RedshiftResponse
 from werkzeug.exceptions import HTTPException
 
-from . import errors
+from . import errors, rest
 from .errors import AwsError
 
-SERVICES = ("ec2", "iam", "redshift", "sagemaker", "sts")
+SERVICES = ("ec2", "iam", "kms", "redshift", "s3", "sagemaker", "sts")
 
 # moto's responders, for the operations that it executes.
 RESPONDERS: dict[str, type[BaseResponse]] = {"ec2": EC2Response, "iam": IamResponse, "redshift": RedshiftResponse}
@@ -50,6 +50,8 @@ class Answer:
     headers: dict[str, str]
     body: bytes
     error: AwsError | None = None
+    # What was rendered, for callers within the process.
+    result: Any = None
 
 
 @cache
@@ -62,7 +64,13 @@ def model(service: str, operation: str) -> OperationModel:
         return OperationModel({}, service_model)
 
 
-def read(headers: Any, body: bytes) -> Request:
+def spoken(headers: Any) -> str:
+    """The service in whose form a request that cannot be read is refused."""
+    signature = _CREDENTIAL.search(headers.get("Authorization", ""))
+    return signature.group(3) if signature and signature.group(3) in SERVICES else "sts"
+
+
+def read(method: str, target: str, headers: Any, body: bytes) -> Request:
     """Takes a signed request apart."""
     signature = _CREDENTIAL.search(headers.get("Authorization", ""))
     if signature is None:
@@ -70,18 +78,24 @@ def read(headers: Any, body: bytes) -> Request:
     access_key, region, service = signature.groups()
     if service not in SERVICES:
         raise errors.not_implemented(service)
-    form: dict[str, str] = {}
-    if target := headers.get("X-Amz-Target"):
+    protocol = str(get_service_model(service).protocol)
+    parts: dict[str, Any] = {"values": {}, "headers": headers, "body": body, "url_params": {}}
+    if protocol == "rest-xml":
+        found = rest.read(service, method, target, headers, body)
+        operation, parts = found.operation, found.parts
+    elif target := headers.get("X-Amz-Target"):
         operation = target.rpartition(".")[2]
     else:
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        operation = form.get("Action", "")
+        parts["values"] = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        operation = parts["values"].get("Action", "")
     request = Request(access_key, headers.get("X-Amz-Security-Token"), service, region, operation, {})
     if model(service, operation).name:
-        parser = PROTOCOL_PARSERS[str(get_service_model(service).protocol)](model(service, operation))
+        parser = PROTOCOL_PARSERS[protocol](model(service, operation))
         try:
-            request.params = parser.parse({"values": form, "headers": headers, "body": body, "url_params": {}}) or {}
-        except (AttributeError, TypeError, ValueError) as error:
+            request.params = parser.parse(parts) or {}
+        except (AttributeError, TypeError, ValueError, RequestParserError) as error:
+            if protocol == "rest-xml":
+                raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
             raise AwsError("MalformedInput", f"the parameters cannot be read: {error}")
     return request
 
@@ -99,10 +113,17 @@ def render(service: str, operation: str, request_id: str, result: Any) -> Answer
     serialized = serializer.serialize(result)
     headers = {**serialized["headers"], "x-amzn-requestid": request_id}
     body = serialized["body"]
+    if isinstance(result, AwsError):
+        status = result.status
+        headers |= result.headers
+    else:
+        status = getattr(result, "status", serialized["status_code"])
+    if service == "s3":
+        headers["x-amz-request-id"] = request_id
+        if isinstance(result, dict) and result.get("ContentType"):
+            headers["Content-Type"] = result["ContentType"]
     error = result if isinstance(result, AwsError) else None
-    return Answer(
-        error.status if error else serialized["status_code"], headers, body.encode() if isinstance(body, str) else body, error
-    )
+    return Answer(status, headers, body.encode() if isinstance(body, str) else body, error, result)
 
 
 def as_aws_error(service: str, error: Exception) -> AwsError:

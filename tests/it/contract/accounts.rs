@@ -68,8 +68,8 @@ pub trait People: Send + Sync {
     /// A cluster is paused, resumed, ...
     async fn set_cluster_status(&self, side: &Side, cluster: &str, status: &str);
 
-    /// Makes a bucket in the account of a network.
-    async fn make_bucket(&self, side: &Side, name: &str);
+    /// Makes a bucket.
+    async fn make_bucket(&self, at: &Scope, name: &str);
 
     /// Makes a symmetric key in the account of a network: its ARN.
     async fn make_key(&self, side: &Side) -> String;

@@ -78,8 +78,8 @@ impl People for Fake {
         self.state().clusters.get_mut(&(side.at(), cluster.to_owned())).expect("a cluster").status = status.into();
     }
 
-    async fn make_bucket(&self, side: &Side, name: &str) {
-        self.state().buckets.insert(name.into(), side.at());
+    async fn make_bucket(&self, at: &Scope, name: &str) {
+        self.state().buckets.insert(name.into(), at.clone());
     }
 
     async fn make_key(&self, side: &Side) -> String {

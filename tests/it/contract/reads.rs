@@ -32,12 +32,15 @@ pub async fn the_warehouse(s: &mut Scene) {
 
 pub async fn a_bucket_of_the_own_account(s: &mut Scene) {
     let at = s.accounts.consumer.at();
-    s.accounts.people.make_bucket(&s.accounts.consumer, "exports-of-the-contract").await;
-    let of = |name: &str| Read::Bucket(at.clone(), name.into());
-    let seen = s.sees_all(["exports-of-the-contract", "absent-in-the-contract"].map(of)).await;
+    let names = ["exports-of-the-contract", "exports-elsewhere", "absent-in-the-contract"];
+    s.accounts.people.make_bucket(&at, names[0]).await;
+    let other_region = Scope { region: Region("eu-central-1".into()), ..at.clone() };
+    s.accounts.people.make_bucket(&other_region, names[1]).await;
+    let seen = s.sees_all(names.map(|name| Read::Bucket(at.clone(), name.into()))).await;
     let found = |name: &str| seen.bucket(&at, name).expect("answered").clone();
-    s.holds("in its region", found("exports-of-the-contract") == Some(at.region.clone()));
-    s.holds("no such bucket", found("absent-in-the-contract").is_none());
+    s.holds("in its region", found(names[0]) == Some(at.region.clone()));
+    s.holds("in another region", found(names[1]) == Some(other_region.region));
+    s.holds("no such bucket", found(names[2]).is_none());
 }
 
 pub async fn a_key(s: &mut Scene) {

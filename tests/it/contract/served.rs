@@ -201,10 +201,11 @@ impl People for Server {
         self.aws.post("cluster", cluster);
     }
 
-    async fn make_bucket(&self, side: &Side, name: &str) {
-        let at = side.at();
+    async fn make_bucket(&self, at: &Scope, name: &str) {
         let constraint = CreateBucketConfiguration::builder().location_constraint(at.region.0.as_str().into()).build();
-        let s3 = aws_sdk_s3::Client::new(&self.of(&at.account).config);
+        let region = aws_config::Region::new(at.region.0.clone());
+        let config = self.of(&at.account).config.clone().into_builder().region(region).build();
+        let s3 = aws_sdk_s3::Client::new(&config);
         s3.create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
     }
 

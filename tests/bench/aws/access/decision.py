@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING, Any
 from moto.iam.models import Policy, Role, iam_backends
 
 from .. import errors
+from ..iam.principals import names, names_exactly
 from ..sessions import Principal
-from .policy import ALLOW, DENY, Context, decide
+from .policy import ALLOW, DENY, SILENT, Context, decide, decide_for
 
 if TYPE_CHECKING:
     from ..call import Call
+
+
+@dataclass
+class Guard:
+    """The policy that a resource has itself, and whose resource it is."""
+
+    owner: str
+    document: str | None
+    # Whether the owner's own policies do without it. Those of a KMS key's owner do not, nor those of a role's.
+    open_to_owner: bool = True
 
 
 @dataclass
@@ -20,6 +31,7 @@ class Need:
     action: str
     resource: str
     keys: dict[str, Any] = field(default_factory=dict)
+    guard: Guard | None = None
 
 
 _LAYERS = {
@@ -50,22 +62,49 @@ def _layers(principal: Principal, role: Role) -> dict[str, list[str]]:
 
 
 def refusal(principal: Principal, region: str, need: Need) -> str | None:
-    """Why the policies of a principal do not allow what is needed, in AWS's words; none if they do."""
-    if principal.role is None:
-        return None
-    context = Context(principal, region, need.action, need.resource, need.keys)
-    verdicts = {layer: decide(documents, context) for layer, documents in _layers(principal, principal.role).items()}
+    """Why what is needed is not allowed, in AWS's words; none if it is."""
+    guard = need.guard
+    context = Context(principal, region, need.action, need.resource, need.keys, guard.owner if guard else None)
+    granted = _guarded(guard, context, principal)
+    if granted == DENY:
+        return "with an explicit deny in a resource-based policy"
+    layers = _layers(principal, principal.role) if principal.role else {}
+    verdicts = {layer: decide(documents, context) for layer, documents in layers.items()}
     for layer, verdict in verdicts.items():
         if verdict == DENY:
             return f"with an explicit deny in {_LAYERS[layer][1]}"
+    for layer in _exempted(guard, context, principal):
+        verdicts.pop(layer, None)
     for layer, verdict in verdicts.items():
         if verdict != ALLOW:
             return f"because no {_LAYERS[layer][0]} allows the {need.action} action"
+    if guard and granted != ALLOW and not (guard.open_to_owner and guard.owner == principal.account):
+        return f"because no resource-based policy allows the {need.action} action"
     return None
+
+
+def _guarded(guard: Guard | None, context: Context, principal: Principal, accounts: bool = True) -> str:
+    if guard is None or guard.document is None:
+        return SILENT
+    return decide_for(guard.document, context, lambda element: names(element, principal, accounts))
+
+
+def _exempted(guard: Guard | None, context: Context, principal: Principal) -> tuple[str, ...]:
+    """What need not allow a call, because the policy of a resource in the same account names the caller itself.
+
+    One that names a role's session does away with boundary and session policy too.
+    """
+    if guard is None or guard.document is None or guard.owner != principal.account:
+        return ()
+    if decide_for(guard.document, context, lambda element: names_exactly(element, principal)) == ALLOW:
+        return tuple(_LAYERS)
+    return ("identity",) if _guarded(guard, context, principal, accounts=False) == ALLOW else ()
 
 
 def authorize(call: "Call", needs: list[Need]) -> None:
     """Raises unless all that a call needs is allowed."""
     for need in needs:
+        need.keys = {**call.origin.keys(), **need.keys}
         if reason := refusal(call.principal, call.region, need):
-            raise errors.denied(call.service, call.principal.arn, need.action, need.resource, reason)
+            owner = need.guard.owner if need.guard else call.account
+            raise errors.denied(call.service, call.principal.arn, need.action, need.resource, reason, owner != call.account)

@@ -13,6 +13,8 @@ from ..sessions import Principal
 ALLOW, DENY, SILENT = "Allow", "Deny", "ImplicitDeny"
 
 _VARIABLE = re.compile(r"\$\{([^},]+)(?:,\s*'([^']*)')?\}")
+# Keys that the evaluator would answer itself: it knows no resource but the caller's own.
+_OURS = {"aws:resourceaccount": "bench:resourceaccount", "s3:resourceaccount": "bench:s3resourceaccount"}
 _LITERALS = {"*": "*", "?": "?", "$": "$"}
 
 
@@ -25,13 +27,20 @@ class Context:
     action: str
     resource: str
     keys: dict[str, Any] = field(default_factory=dict)
+    # Whose the resource is, where its ARN does not say so.
+    owner: str | None = None
 
     def __post_init__(self) -> None:
         who = self.principal
+        owner = self.owner or _account(self.resource) or who.account
         self.keys = {
             **self.keys,
-            "aws:principalarn": who.identity_arn,
-            "aws:principalaccount": who.account,
+            "aws:resourceaccount": owner,
+            "s3:resourceaccount": owner if self.action.startswith("s3:") else None,
+            "aws:principalarn": None if who.service else who.identity_arn,
+            "aws:principalaccount": None if who.service else who.account,
+            "aws:principalisawsservice": "true" if who.service else "false",
+            "aws:principalservicename": who.service,
             "aws:principalorgid": None,
             "aws:requestedregion": self.region,
             "aws:userid": who.user_id,
@@ -43,15 +52,16 @@ class Context:
     def evaluated(self) -> iam_evaluator.EvalContext:
         """In the evaluator's form."""
         return iam_evaluator.EvalContext(
-            principal_arn=self.principal.identity_arn,
+            principal_arn=self.keys["aws:principalarn"],
             principal_type="AssumedRole",
-            principal_account=self.principal.account,
+            principal_account=self.keys["aws:principalaccount"],
             action=self.action,
             resource_arn=self.resource,
             region=self.region,
             # AWS is spoken to over TLS; that the bench is not must not be held against a caller.
             secure_transport=True,
-            service_context=self.keys,
+            source_ip=self.keys.get("aws:sourceip"),
+            service_context={**self.keys, **{_OURS[key]: self.keys[key] for key in _OURS}},
         )
 
     def variable(self, name: str) -> str | None:
@@ -104,11 +114,26 @@ def _expanded(statement: dict[str, Any], context: Context) -> dict[str, Any] | N
     return out
 
 
+def _renamed(statement: dict[str, Any]) -> dict[str, Any]:
+    conditions = {
+        operator: {_OURS.get(key.lower(), key): values for key, values in keys.items()}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    return {**statement, "Condition": conditions} if conditions else statement
+
+
+def _account(arn: str) -> str | None:
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) == 6 and parts[4].isdigit() else None
+
+
 @lru_cache(maxsize=4096)
 def _parsed(document: str) -> tuple[tuple[dict[str, Any], ...], bool]:
     """The statements of a document, and whether it uses variables: only its newer version has them."""
     content = json.loads(document)
-    return tuple(_as_list(content.get("Statement", []))), content.get("Version") == "2012-10-17" and "${" in document
+    return tuple(_renamed(s) for s in _as_list(content.get("Statement", []))), content.get(
+        "Version"
+    ) == "2012-10-17" and "${" in document
 
 
 def statements(document: str) -> tuple[dict[str, Any], ...]:
@@ -128,7 +153,7 @@ def decide(documents: list[str], context: Context) -> str:
 def decide_for(document: str, context: Context, named: Any) -> str:
     """What the statements of a resource's own policy say whose `Principal` satisfies `named`."""
     content, variables = _parsed(document)
-    found = [s for s in content if named(s.get("Principal", {}))]
+    found = [s for s in content if (not named(s["NotPrincipal"]) if "NotPrincipal" in s else named(s.get("Principal", {})))]
     return _decide([s for s in (_expanded(s, context) for s in found) if s] if variables else found, context)
 
 

@@ -39,11 +39,20 @@ def account_of(principal: str) -> str | None:
 
 
 def names(element: Any, principal: Principal, accounts: bool = True) -> bool:
-    """Whether a `Principal` element names somebody; with `accounts` also by the whole account or everybody."""
-    named = element if isinstance(element, str) else element.get("AWS", [])
-    for value in named if isinstance(named, list) else [named]:
-        if value in (principal.identity_arn, principal.arn):
+    """Whether a `Principal` element names somebody, if only by naming everybody; with `accounts` also by the account."""
+    for value in _named(element):
+        if value in (principal.identity_arn, principal.arn, "*"):
             return True
-        if accounts and (value == "*" or account_of(value) == principal.account):
+        if accounts and account_of(value) == principal.account:
             return True
     return False
+
+
+def names_exactly(element: Any, principal: Principal) -> bool:
+    """Whether a `Principal` element names a session, not just its role."""
+    return principal.role is not None and principal.arn in _named(element)
+
+
+def _named(element: Any) -> list[str]:
+    named = element if isinstance(element, str) else element.get("AWS", [])
+    return named if isinstance(named, list) else [named]

@@ -41,18 +41,29 @@ def written(document: str, partition: str) -> str:
     for statement in statements:
         if "Principal" not in statement:
             raise _malformed("AssumeRolepolicy must contain principals.")
+    return with_checked_principals(content, partition)
+
+
+def with_checked_principals(content: dict[str, Any], partition: str) -> str:
+    """A document in IAM's own form; raises if a principal is not there. Policies of other resources are kept so too."""
     return _with_principals(content, lambda principal: _checked(principal, partition), _checked_service)
 
 
 def forget(role: Role) -> None:
-    """Breaks the trust in a role that is deleted, in every account."""
+    """Breaks the trust in a role that is deleted, in every account, and what policies of buckets and keys give it."""
     for _, _, backend in iam_backends.iter_backends():
         for other in backend.roles.values():
-            if role.arn in other.assume_role_policy_document:
-                content = json.loads(other.assume_role_policy_document)
-                other.assume_role_policy_document = _with_principals(
-                    content, lambda principal: role.id if principal == role.arn else principal, lambda service: service
-                )
+            other.assume_role_policy_document = _without(role, other.assume_role_policy_document)
+    for thing in state.with_policies():
+        thing.policy = _without(role, thing.policy)
+
+
+def _without(role: Role, document: str | None) -> str | None:
+    if document is None or role.arn not in document:
+        return document
+    return _with_principals(
+        json.loads(document), lambda principal: role.id if principal == role.arn else principal, lambda service: service
+    )
 
 
 def _checked_service(service: str) -> str:
@@ -89,7 +100,7 @@ def _names_session_or_user(principal: str) -> bool:
 def _with_principals(content: dict[str, Any], aws: Callable[[str], str], service: Callable[[str], str]) -> str:
     statements = content["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:
-        element = statement["Principal"]
+        element = statement.get("Principal", statement.get("NotPrincipal"))
         if not isinstance(element, dict):
             continue
         for kind, change in (("AWS", aws), ("Service", service)):
