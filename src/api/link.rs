@@ -352,7 +352,7 @@ mod schema {
     }
     // no `*`, `?` or `$` here either, and nothing that would have to be quoted in a statement
     pub fn prefix(_: &mut SchemaGenerator) -> Schema {
-        text("^([A-Za-z0-9!_=.-]+/)+$", 256)
+        text("^([A-Za-z0-9][A-Za-z0-9_=.-]*/)+$", 256)
     }
     pub fn kms_key_arn(_: &mut SchemaGenerator) -> Schema {
         text("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", 256)

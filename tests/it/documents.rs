@@ -37,7 +37,9 @@ fn every_reason_stands_in_the_list_of_reasons() {
     let reasons = errors.split("pub fn reason").nth(1).and_then(|rest| rest.split("pub fn remedy").next());
     let mut found = names(reasons.expect("the reasons of errors"));
     found.extend(names(&text(&root().join("src/api/conditions.rs"))));
-    found.extend(files(&root().join("src/link")).iter().flat_map(|path| names(&text(path))));
+    // documents for IAM are full of words that look like reasons
+    let speaks = |path: &&PathBuf| !path.ends_with("policies.rs");
+    found.extend(files(&root().join("src/link")).iter().filter(speaks).flat_map(|path| names(&text(path))));
     assert!(found.len() > 40, "{found:?}");
     let missing: Vec<_> = found.iter().filter(|name| !list.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/reasons.md: {missing:?}");

@@ -166,7 +166,8 @@ accounts:
   roleArn: arn:aws:iam::444455556666:role/redshift-link
   externalId: c-id
   allow:
-  - {namespaces: [ml], as: consumer, domains: [d-1], vpcs: [vpc-1], roles: ["arn:aws:iam::444455556666:role/app"]}
+  - {namespaces: [ml], as: consumer, domains: [d-1], vpcs: [vpc-1], roles: ["arn:aws:iam::444455556666:role/app"],
+     buckets: [exports/warehouse/], keys: ["arn:aws:kms:eu-west-1:444455556666:key/k-1"]}
   - {namespaces: {matchLabels: {tier: test}}, as: consumer, domains: [d-2]}
 "#;
 
@@ -190,6 +191,10 @@ accounts:
         json!({"vpcId": "vpc-1", "subnetIds": ["subnet-1"], "roleArns": ["arn:aws:iam::444455556666:role/app"]})
     }
 
+    fn unload(bucket: &str, prefix: &str) -> Value {
+        json!({"/unload": {"bucket": bucket, "prefix": prefix}})
+    }
+
     #[test]
     fn what_is_listed_may_be_used() {
         let accounts = Accounts::parse(FILE).unwrap();
@@ -200,6 +205,13 @@ accounts:
             ("ml", &none, json!({"/access": {"databaseGroups": ["readers"]}})),
             ("ml", &none, json!({"/producer/cluster/identifier": "finance"})),
             ("other", &labels, json!({"/consumer/studio/domainId": "d-2"})),
+            ("ml", &none, unload("exports", "warehouse/")),
+            // a protected user is nobody's to become, and may still be unloaded as
+            (
+                "ml",
+                &none,
+                json!({"/unload": {"bucket": "exports", "prefix": "warehouse/2026/", "databaseUser": "etl"}}),
+            ),
             (
                 "ml",
                 &none,
@@ -271,6 +283,24 @@ accounts:
                 "protected database user rdsdb",
             ),
             ("ml", json!({"/access": {"sourceIdentity": "Ignore", "databaseUsers": ["admin"]}}), "database user admin"),
+            ("ml", unload("others", "warehouse/"), "bucket others/warehouse/"),
+            ("ml", unload("exports", "warehouses/"), "bucket exports/warehouses/"),
+            ("ml", unload("exports", "other/warehouse/"), "bucket exports/other/warehouse/"),
+            (
+                "ml",
+                json!({"/unload": {"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": "arn:aws:kms:eu-west-1:444455556666:key/k-2"}}),
+                "KMS key arn:aws:kms:eu-west-1:444455556666:key/k-2",
+            ),
+            (
+                "ml",
+                json!({"/unload": {"bucket": "exports", "prefix": "warehouse/", "databaseUser": "admin"}}),
+                "database user admin",
+            ),
+            (
+                "ml",
+                json!({"/unload": {"bucket": "exports", "prefix": "warehouse/", "databaseUser": "rdsdb"}}),
+                "protected database user rdsdb",
+            ),
         ] {
             let error =
                 allow(&spec(&change), Tenant { namespace, labels: &none }, &accounts).expect_err(&change.to_string());

@@ -5,7 +5,7 @@ use super::scene::Scene;
 use redshift_link::aws::error::Class;
 use redshift_link::aws::model::VpcDns;
 use redshift_link::aws::read::{Gap, Read};
-use redshift_link::aws::scope::Scope;
+use redshift_link::aws::scope::{Region, Scope};
 
 pub async fn a_session_knows_its_partition(s: &mut Scene) {
     for at in [s.accounts.producer.at(), s.accounts.consumer.at()] {
@@ -46,6 +46,7 @@ pub async fn a_bucket_of_the_own_account(s: &mut Scene) {
 pub async fn a_key(s: &mut Scene) {
     let at = s.accounts.consumer.at();
     let arn = s.accounts.people.make_key(&s.accounts.consumer).await;
+    s.name(&arn, "<key>");
     let absent = format!("arn:aws:kms:{}:{}:key/00000000-0000-4000-8000-000000000000", at.region, at.account);
     let seen = s.sees_all([&arn, &absent].map(|arn| Read::Key(at.clone(), arn.clone()))).await;
     let key = seen.key(&at, arn).expect("answered").clone().expect("there");

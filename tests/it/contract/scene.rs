@@ -36,6 +36,11 @@ impl Scene {
         Self { accounts, lines, broken, executed, read, reads, names, met }
     }
 
+    /// The word for an id that was given while this runs.
+    pub fn name(&mut self, id: &str, word: &str) {
+        self.names.insert(id.into(), word.into());
+    }
+
     /// Something that has to be so.
     pub fn holds(&mut self, what: &str, so: bool) {
         if !so {

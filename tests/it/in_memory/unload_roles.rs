@@ -1,6 +1,6 @@
 //! The roles of an UNLOAD: who may take them on, what is in their way, and that they go without a trace.
 
-use crate::in_memory::driver::{Driver, GRACE};
+use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::State;
 use crate::in_memory::fake::world::{CONSUMER, PRODUCER, consumer, link, producer, unload_link};
 use redshift_link::aws::mark::{Installation, RoleKind};
@@ -96,7 +96,7 @@ async fn as_a_named_database_user() {
     }
     driver.aws.state().clusters.get_mut(&(producer(), "warehouse".into())).unwrap().master_user = "app".into();
     driver.apply(as_user("app"));
-    driver.settle().await;
+    driver.pass(INTERVAL * 2).await;
     assert_eq!(driver.condition("a", CONDITION), "False ProtectedDatabaseUser");
 }
 

@@ -29,7 +29,7 @@ impl Fake {
                 format!("route {at} {id} {} via {target}", route.destination)
             }));
         }
-        for ((at, name), _) in &state.clusters {
+        for (at, name) in state.clusters.keys() {
             let roles = state.cluster_now(at, name).expect("there").iam_roles;
             lines.extend(roles.iter().map(|(arn, status)| format!("cluster {at} {name} takes on {arn} {status}")));
         }

@@ -2,6 +2,8 @@
 //!
 //! The cluster takes on the first of the pair, which takes on the second, in the account of the bucket.
 
+mod policies;
+
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::role::{Documents, OwnRole};
@@ -10,11 +12,18 @@ use crate::api::link::Unload;
 use crate::aws::effect::Effect;
 use crate::aws::mark::RoleKind;
 use crate::aws::model::{Cluster, Role};
-use crate::aws::policy::{self, Statement};
 use crate::aws::read::Seen;
 use crate::aws::scope::Scope;
 
 const PART: Part = Part::UnloadRoles;
+
+/// The database user whom statements run as.
+enum User {
+    /// One that exists.
+    Named(String),
+    /// The one that Redshift makes for the role of this name.
+    OfRole(String),
+}
 
 const fn submit<'a>(request: &Request<'a>) -> OwnRole<'a> {
     OwnRole { part: PART, kind: RoleKind::Submit, at: request.producer }
@@ -62,9 +71,16 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
     let found = gather([submitting, unloading, writing].map(|role| role.ours(request, seen)))?;
     let write_arn = writing.arn(request, &facts.partition);
     let unload_arn = unloading.arn(request, &facts.partition);
-    let submits = Documents { trust: trusts_controller(request), access: submit_access(request, facts, spec) };
-    let unloads = Documents { trust: trusts_cluster(request, facts, spec), access: assume(&write_arn) };
-    let writes = Documents { trust: trusts_role(&unload_arn), access: write_access(request, facts, spec) };
+    let user = match &spec.database_user {
+        Some(user) => User::Named(user.clone()),
+        None => User::OfRole(submitting.name(request)),
+    };
+    let submits =
+        Documents { trust: policies::trusts_controller(request), access: policies::submits(request, facts, &user) };
+    let unloads =
+        Documents { trust: policies::trusts_redshift(request, facts, &user), access: policies::assumes(&write_arn) };
+    let writes =
+        Documents { trust: policies::trusts_role(&unload_arn), access: policies::writes(request, facts, spec) };
     let plans = gather([
         submitting.keep(request, seen, found[0], submits),
         unloading.keep(request, seen, found[1], unloads),
@@ -236,85 +252,4 @@ fn key(request: &Request<'_>, spec: &Unload, seen: &Seen) -> Result<(), Halt> {
         return Err(Finding::blocked(PART, "KeyNotUsable", message).into());
     }
     Ok(())
-}
-
-/// Nobody but this program submits, by its role of the accounts file.
-fn trusts_controller(request: &Request<'_>) -> String {
-    let controller = request.grants.map(|grants| grants.producer.role_arn.clone());
-    policy::document(&[Statement::allow("", &["sts:AssumeRole"]).by("AWS", controller)])
-}
-
-/// Redshift, for exactly our database user: every other user of the cluster could else name the role in an UNLOAD of
-/// his own (docs/aws-behaviour.md#roles-for-unload).
-fn trusts_cluster(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
-    let cluster = &request.spec().producer.cluster.identifier;
-    let users = match &spec.database_user {
-        Some(user) => vec![user.clone()],
-        // how the name of such a user is written in the external id is not confirmed
-        None => ["IAMR:", "iamr:"].map(|kind| format!("{kind}{}", submit(request).name(request))).to_vec(),
-    };
-    let users = users.into_iter().map(|user| redshift_arn(request, facts, "dbuser", &format!("{cluster}/{user}")));
-    let enter = Statement::allow("", &["sts:AssumeRole"]).by("Service", ["redshift.amazonaws.com".to_owned()]);
-    policy::document(&[enter.when("StringEquals", "sts:ExternalId", users)])
-}
-
-fn trusts_role(arn: &str) -> String {
-    policy::document(&[Statement::allow("", &["sts:AssumeRole"]).by("AWS", [arn.to_owned()])])
-}
-
-fn assume(arn: &str) -> String {
-    policy::document(&[Statement::allow("", &["sts:AssumeRole"]).on([arn.to_owned()])])
-}
-
-/// Statements on this cluster, and what it takes to be the database user that they run as.
-fn submit_access(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
-    let cluster = &request.spec().producer.cluster;
-    let arn = |kind: &str, rest: &str| redshift_arn(request, facts, kind, rest);
-    let on_cluster = arn("cluster", &cluster.identifier);
-    let database = arn("dbname", &format!("{}/{}", cluster.identifier, cluster.database));
-    let credentials = match &spec.database_user {
-        Some(user) => Statement::allow("", &["redshift:GetClusterCredentials"]).on([
-            database,
-            arn("dbuser", &format!("{}/{user}", cluster.identifier)),
-            on_cluster.clone(),
-        ]),
-        None => Statement::allow("", &["redshift:GetClusterCredentialsWithIAM"]).on([database]),
-    };
-    let own = ["CancelStatement", "DescribeStatement", "GetStatementResult", "ListStatements"];
-    let own = own.map(|operation| format!("redshift-data:{operation}"));
-    policy::document(&[
-        Statement::allow("", &["redshift-data:ExecuteStatement"]).on([on_cluster]),
-        Statement::allow("", &own.each_ref().map(String::as_str)).on(["*".to_owned()]).when(
-            "StringEquals",
-            "redshift-data:statement-owner-iam-userid",
-            ["${aws:userid}".to_owned()],
-        ),
-        credentials,
-    ])
-}
-
-/// Files below the prefix, in the bucket of the consumer's own account, with its key.
-fn write_access(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
-    let Unload { bucket, prefix, kms_key_arn, database_user: _ } = spec;
-    let account = &request.consumer.account;
-    let arn = |rest: &str| format!("arn:{}:s3:::{bucket}{rest}", facts.partition);
-    // a bucket of the same name that somebody else made after ours was deleted gets nothing
-    let here = |statement: Statement| statement.when("StringEquals", "aws:ResourceAccount", [account.0.clone()]);
-    let look = ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration"];
-    let list = Statement::allow("", &["s3:ListBucket"]).on([arn("")]);
-    let files = Statement::allow("", &["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]);
-    let mut statements = vec![
-        here(Statement::allow("", &look).on([arn("")])),
-        here(list.when("StringLike", "s3:prefix", [format!("{prefix}*")])),
-        here(files.on([arn(&format!("/{prefix}*"))])),
-    ];
-    if let Some(key) = kms_key_arn {
-        statements.push(Statement::allow("", &["kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"]).on([key.clone()]));
-    }
-    policy::document(&statements)
-}
-
-fn redshift_arn(request: &Request<'_>, facts: &Facts, kind: &str, rest: &str) -> String {
-    let Scope { account, region } = request.producer;
-    format!("arn:{}:redshift:{region}:{account}:{kind}:{rest}", facts.partition)
 }
