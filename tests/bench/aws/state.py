@@ -50,6 +50,7 @@ class Settings:
     inline_policy_characters: int = 10240
     roles_per_account: int = 1000
     roles_per_cluster: int = 50
+    smallest_part_bytes: int = 5 * 1024 * 1024
 
     def update(self, values: dict[str, Any]) -> None:
         """Sets what is given; an unknown name is an error."""

@@ -1,0 +1,433 @@
+"""Objects, their versions, listings and uploads (docs/aws-behaviour.md#objects)."""
+
+import base64
+import datetime
+import hashlib
+import zlib
+
+import pytest
+import requests
+
+from .client import CONSUMER, PRODUCER, REGION, allow, deny, document
+from .testing import refused
+
+NAME = "bench-bucket"
+ARN = f"arn:aws:s3:::{NAME}"
+AT = {"Bucket": NAME}
+
+
+@pytest.fixture
+def owner(bench):
+    """The administrator of the account that has the bucket."""
+    s3 = bench.admin(CONSUMER, "s3")
+    s3.create_bucket(**AT, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return s3
+
+
+def s3_of(bench, name, *statements, account=CONSUMER):
+    return bench.client(bench.role(account, name, *statements), "s3")
+
+
+def versioned(owner):
+    owner.put_bucket_versioning(**AT, VersioningConfiguration={"Status": "Enabled"})
+
+
+def read(s3, key, **options):
+    return s3.get_object(**AT, Key=key, **options)["Body"].read()
+
+
+def keys(s3, **options):
+    return [item["Key"] for item in s3.list_objects_v2(**AT, **options).get("Contents", [])]
+
+
+def test_an_object_comes_back_as_it_was_put(owner):
+    body = bytes(range(256)) * 20
+    put = owner.put_object(**AT, Key="a/b c+d.bin", Body=body, ContentType="application/x-parquet", Metadata={"Who": "me"})
+    got = owner.get_object(**AT, Key="a/b c+d.bin")
+    assert got["Body"].read() == body
+    assert (got["ContentType"], got["Metadata"], got["ETag"]) == ("application/x-parquet", {"who": "me"}, put["ETag"])
+    assert put["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    head = owner.head_object(**AT, Key="a/b c+d.bin")
+    assert (head["ContentLength"], head["ServerSideEncryption"], "VersionId" in head) == (len(body), "AES256", False)
+    assert read(owner, "a/b c+d.bin", Range="bytes=10-19") == body[10:20]
+    assert read(owner, "a/b c+d.bin", Range="bytes=-5") == body[-5:]
+    part = owner.get_object(**AT, Key="a/b c+d.bin", Range="bytes=5000-")
+    assert (part["ResponseMetadata"]["HTTPStatusCode"], part["ContentRange"]) == (206, f"bytes 5000-5119/{len(body)}")
+    with refused("InvalidRange"):
+        read(owner, "a/b c+d.bin", Range="bytes=9999-")
+    owner.put_object(**AT, Key="empty", Body=b"")
+    assert read(owner, "empty") == b""
+
+
+def test_what_is_not_there(bench, owner):
+    with refused("NoSuchKey", status=404):
+        read(owner, "none")
+    with refused("404"):
+        owner.head_object(**AT, Key="none")
+    with refused("NoSuchBucket", status=404):
+        owner.put_object(Bucket="no-such-bucket", Key="a")
+    # Only who may list gets to know it.
+    with refused("AccessDenied", status=403):
+        read(s3_of(bench, "blind", allow("s3:GetObject", f"{ARN}/*")), "none")
+    with refused("NoSuchKey"):
+        read(s3_of(bench, "seeing", allow("s3:GetObject", f"{ARN}/*"), allow("s3:ListBucket", ARN)), "none")
+    assert owner.delete_object(**AT, Key="none")["ResponseMetadata"]["HTTPStatusCode"] == 204
+
+
+def test_a_put_may_be_on_condition(owner):
+    first = owner.put_object(**AT, Key="once", Body=b"1", IfNoneMatch="*")
+    with refused("PreconditionFailed", status=412):
+        owner.put_object(**AT, Key="once", Body=b"2", IfNoneMatch="*")
+    assert read(owner, "once") == b"1"
+    owner.put_object(**AT, Key="once", Body=b"3", IfMatch=first["ETag"])
+    with refused("PreconditionFailed", status=412):
+        owner.put_object(**AT, Key="once", Body=b"4", IfMatch=first["ETag"])
+    with refused("NoSuchKey", status=404):
+        owner.put_object(**AT, Key="none", Body=b"4", IfMatch=first["ETag"])
+    with refused("304"):
+        read(owner, "once", IfNoneMatch=owner.head_object(**AT, Key="once")["ETag"])
+    with refused("PreconditionFailed"):
+        read(owner, "once", IfMatch=first["ETag"])
+    versioned(owner)
+    owner.delete_object(**AT, Key="once")
+    assert owner.put_object(**AT, Key="once", Body=b"5", IfNoneMatch="*")
+
+
+def test_there_are_no_acls(bench, owner):
+    assert owner.put_object(**AT, Key="a", ACL="bucket-owner-full-control")
+    for wrong in (
+        {"ACL": "public-read"},
+        {"ACL": "private"},
+        {"GrantRead": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+    ):
+        with refused("AccessControlListNotSupported", status=400):
+            owner.put_object(**AT, Key="a", **wrong)
+    with refused("AccessDenied", "s3:PutObjectAcl"):
+        s3_of(bench, "r", allow("s3:PutObject")).put_object(**AT, Key="a", ACL="bucket-owner-full-control")
+
+
+def plain_put(bench, body, **headers):
+    """A request as an SDK might make it that is not boto3."""
+    admin = bench.post("credentials", account=CONSUMER, admin=True)
+    scope = f"{admin['accessKeyId']}/20260101/{REGION}/s3/aws4_request"
+    signed = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        "X-Amz-Security-Token": admin["sessionToken"],
+    }
+    return requests.put(f"{bench.url}/{NAME}/sent?x-id=PutObject", data=body, headers={**signed, **headers})
+
+
+def test_bodies_may_come_in_chunks_with_a_checksum_behind_them(bench, owner):
+    crc = base64.b64encode(zlib.crc32(b"hello world").to_bytes(4, "big")).decode()
+    chunked = lambda crc: f"5\r\nhello\r\n6;chunk-signature=00\r\n world\r\n0\r\nx-amz-checksum-crc32:{crc}\r\n\r\n".encode()
+    headers = {
+        "Content-Encoding": "aws-chunked",
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "x-amz-decoded-content-length": "11",
+        "x-amz-trailer": "x-amz-checksum-crc32",
+    }
+    assert plain_put(bench, chunked(crc), **headers).status_code == 200
+    got = owner.get_object(**AT, Key="sent", ChecksumMode="ENABLED")
+    assert (got["Body"].read(), got["ChecksumCRC32"], "ContentEncoding" in got) == (b"hello world", crc, False)
+    for wrong in (
+        plain_put(bench, chunked("AAAAAA=="), **headers),
+        plain_put(bench, b"hello", **{"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}),
+    ):
+        assert (wrong.status_code, "<Code>BadDigest</Code>" in wrong.text) == (400, True)
+    for wrong in (plain_put(bench, b"nonsense", **headers), plain_put(bench, b"1\r\na\r\n0\r\n\r\n", **headers)):
+        assert "<Code>IncompleteBody</Code>" in wrong.text
+    # Without a length, in HTTP's own chunks.
+    assert plain_put(bench, iter([b"one ", b"two"])).status_code == 200
+    assert read(owner, "sent") == b"one two"
+
+
+def test_encoding_is_kept_but_for_the_chunks(bench, owner):
+    headers = {"Content-Encoding": "aws-chunked,gzip", "x-amz-decoded-content-length": "1"}
+    assert plain_put(bench, b"1\r\na\r\n0\r\n\r\n", **headers).status_code == 200
+    assert owner.head_object(**AT, Key="sent")["ContentEncoding"] == "gzip"
+
+
+# Permissions
+
+
+def test_objects_are_by_bucket_and_key(bench, owner):
+    owner.put_object(**AT, Key="mine/a", Body=b"1")
+    owner.put_object(**AT, Key="theirs/a", Body=b"2")
+    s3 = s3_of(bench, "r", allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"{ARN}/mine/*"))
+    assert read(s3, "mine/a") == b"1"
+    s3.put_object(**AT, Key="mine/b", Body=b"3")
+    s3.delete_object(**AT, Key="mine/b")
+    for call in (s3.get_object, s3.put_object, s3.delete_object):
+        with refused("AccessDenied", "theirs/a", 403):
+            call(**AT, Key="theirs/a")
+    with refused("AccessDenied"):
+        keys(s3)
+
+
+def test_listing_may_be_limited_to_a_prefix(bench, owner):
+    s3 = s3_of(bench, "r", allow("s3:ListBucket", ARN, StringLike={"s3:prefix": "mine/*"}))
+    owner.put_object(**AT, Key="mine/a")
+    assert keys(s3, Prefix="mine/") == ["mine/a"]
+    for options in ({}, {"Prefix": "theirs/"}, {"Prefix": ""}):
+        with refused("AccessDenied"):
+            keys(s3, **options)
+
+
+def test_another_account_writes_with_both_policies(bench, owner):
+    s3 = s3_of(bench, "writer", allow("s3:PutObject", f"{ARN}/*"), account=PRODUCER)
+    with refused("AccessDenied", "Access Denied"):
+        s3.put_object(**AT, Key="a")
+    writer = {"AWS": f"arn:aws:iam::{PRODUCER}:role/writer"}
+    statement = {"Effect": "Allow", "Principal": writer, "Action": "s3:PutObject", "Resource": f"{ARN}/in/*"}
+    owner.put_bucket_policy(**AT, Policy=document(statement))
+    s3.put_object(**AT, Key="in/a", Body=b"1", ExpectedBucketOwner=CONSUMER)
+    assert read(owner, "in/a") == b"1"
+    with refused("AccessDenied"):
+        s3.put_object(**AT, Key="out/a")
+    with refused("AccessDenied"):
+        s3.get_object(**AT, Key="in/a")
+    with refused("AccessDenied"):
+        s3.put_object(**AT, Key="in/a", ExpectedBucketOwner=PRODUCER)
+
+
+@pytest.mark.parametrize(
+    "condition, works, fails",
+    [
+        (
+            {"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}},
+            {"ServerSideEncryption": "AES256"},
+            {},
+        ),
+        ({"Null": {"s3:if-none-match": "true"}}, {"IfNoneMatch": "*"}, {}),
+        ({"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}, {}, {"ACL": "bucket-owner-full-control"}),
+    ],
+)
+def test_a_policy_may_ask_for_headers(bench, owner, condition, works, fails):
+    everybody = {"Principal": "*", "Action": "s3:PutObject", "Resource": f"{ARN}/*"}
+    owner.put_bucket_policy(**AT, Policy=document({"Effect": "Deny", **everybody, "Condition": condition}))
+    s3 = s3_of(bench, "r", allow("s3:*"))
+    assert s3.put_object(**AT, Key="a", **works)
+    with refused("AccessDenied", "explicit deny in a resource-based policy"):
+        s3.put_object(**AT, Key="b", **fails)
+
+
+# Versions and locks
+
+
+def test_versions_stay(owner):
+    versioned(owner)
+    first = owner.put_object(**AT, Key="a", Body=b"1")["VersionId"]
+    second = owner.put_object(**AT, Key="a", Body=b"2")["VersionId"]
+    assert (read(owner, "a"), read(owner, "a", VersionId=first)) == (b"2", b"1")
+    marker = owner.delete_object(**AT, Key="a")
+    assert marker["DeleteMarker"] is True and keys(owner) == []
+    with refused("NoSuchKey") as caught:
+        read(owner, "a")
+    assert caught.value.response["ResponseMetadata"]["HTTPHeaders"]["x-amz-delete-marker"] == "true"
+    with refused("MethodNotAllowed", status=405):
+        read(owner, "a", VersionId=marker["VersionId"])
+    with refused("NoSuchVersion", status=404):
+        read(owner, "a", VersionId="none")
+    with refused("BucketNotEmpty", "delete all versions", 409):
+        owner.delete_bucket(**AT)
+    listed = owner.list_object_versions(**AT)
+    assert [(v["VersionId"], v["IsLatest"]) for v in listed["Versions"]] == [(second, False), (first, False)]
+    assert [m["VersionId"] for m in listed["DeleteMarkers"]] == [marker["VersionId"]]
+    owner.delete_object(**AT, Key="a", VersionId=marker["VersionId"])
+    assert read(owner, "a") == b"2"
+    for version in (first, second):
+        owner.delete_object(**AT, Key="a", VersionId=version)
+    assert owner.delete_bucket(**AT)
+
+
+def test_without_versions_the_last_one_counts(owner):
+    owner.put_object(**AT, Key="a", Body=b"1")
+    versioned(owner)
+    kept = owner.put_object(**AT, Key="a", Body=b"2")["VersionId"]
+    owner.put_bucket_versioning(**AT, VersioningConfiguration={"Status": "Suspended"})
+    owner.put_object(**AT, Key="a", Body=b"3")
+    owner.put_object(**AT, Key="a", Body=b"4")
+    assert [v["VersionId"] for v in owner.list_object_versions(**AT)["Versions"]] == ["null", kept]
+    assert read(owner, "a", VersionId="null") == b"4"
+    with refused("BucketNotEmpty"):
+        owner.delete_bucket(**AT)
+
+
+def test_versions_need_actions_of_their_own(bench, owner):
+    versioned(owner)
+    version = owner.put_object(**AT, Key="a", Body=b"1")["VersionId"]
+    plain = s3_of(bench, "plain", allow(["s3:GetObject", "s3:DeleteObject", "s3:ListBucket"]))
+    assert read(plain, "a") == b"1"
+    for call in (plain.get_object, plain.delete_object):
+        with refused("AccessDenied", "Version"):
+            call(**AT, Key="a", VersionId=version)
+    with refused("AccessDenied", "s3:ListBucketVersions"):
+        plain.list_object_versions(**AT)
+    able = s3_of(bench, "able", allow(["s3:GetObjectVersion", "s3:DeleteObjectVersion"]))
+    assert read(able, "a", VersionId=version) == b"1"
+    able.delete_object(**AT, Key="a", VersionId=version)
+
+
+def test_many_are_deleted_at_once(bench, owner):
+    versioned(owner)
+    ids = {key: owner.put_object(**AT, Key=key)["VersionId"] for key in ("a", "b", "c")}
+    s3 = s3_of(bench, "r", allow(["s3:DeleteObject", "s3:DeleteObjectVersion"]), deny("s3:Delete*", f"{ARN}/b"))
+    order = {"Objects": [{"Key": "a"}, {"Key": "b"}, {"Key": "c", "VersionId": ids["c"]}, {"Key": "none"}]}
+    answer = s3.delete_objects(**AT, Delete=order)
+    assert [d["Key"] for d in answer["Deleted"]] == ["a", "c", "none"]
+    assert [(e["Key"], e["Code"]) for e in answer["Errors"]] == [("b", "AccessDenied")]
+    assert answer["Deleted"][0]["DeleteMarker"] is True and keys(owner) == ["b"]
+    quiet = owner.delete_objects(**AT, Delete={"Objects": [{"Key": "b"}], "Quiet": True})
+    assert "Deleted" not in quiet and keys(owner) == []
+    with refused("MalformedXML"):
+        owner.delete_objects(**AT, Delete={"Objects": []})
+
+
+def test_locked_versions_stay(bench, owner):
+    with refused("InvalidRequest", "missing Object Lock"):
+        owner.put_object(**AT, Key="a", ObjectLockLegalHoldStatus="ON")
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    with refused("InvalidBucketState", status=409):
+        owner.put_object_lock_configuration(**AT, ObjectLockConfiguration=configuration)
+    versioned(owner)
+    owner.put_object_lock_configuration(**AT, ObjectLockConfiguration=configuration)
+    assert owner.get_object_lock_configuration(**AT)["ObjectLockConfiguration"] == configuration
+    with refused("InvalidBucketState"):
+        owner.put_bucket_versioning(**AT, VersioningConfiguration={"Status": "Suspended"})
+    version = owner.put_object(**AT, Key="a")["VersionId"]
+    assert owner.head_object(**AT, Key="a")["ObjectLockMode"] == "GOVERNANCE"
+    # Marking it deleted is no loss.
+    assert owner.delete_object(**AT, Key="a")["DeleteMarker"]
+    with refused("AccessDenied", "object lock", 403):
+        owner.delete_object(**AT, Key="a", VersionId=version)
+    bypass = {"Key": "a", "VersionId": version, "BypassGovernanceRetention": True}
+    with refused("AccessDenied", "s3:BypassGovernanceRetention"):
+        s3_of(bench, "r", allow("s3:DeleteObject*")).delete_object(**AT, **bypass)
+    owner.delete_object(**AT, **bypass)
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    held = owner.put_object(**AT, Key="b", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)["VersionId"]
+    with refused("AccessDenied", "object lock"):
+        owner.delete_object(**AT, **{**bypass, "Key": "b", "VersionId": held})
+    answer = owner.delete_objects(**AT, Delete={"Objects": [{"Key": "b", "VersionId": held}]})
+    assert answer["Errors"][0]["Code"] == "AccessDenied"
+
+
+# Listings
+
+
+def test_a_listing_comes_in_pages(bench, owner):
+    names = [f"p/{n:02}" for n in range(12)] + ["q é&<"]
+    for name in names:
+        owner.put_object(**AT, Key=name)
+    pages = list(owner.get_paginator("list_objects_v2").paginate(**AT, PaginationConfig={"PageSize": 5}))
+    assert [len(p["Contents"]) for p in pages] == [5, 5, 3]
+    assert [item["Key"] for p in pages for item in p["Contents"]] == names
+    assert keys(owner, Prefix="p/", StartAfter="p/09") == ["p/10", "p/11"]
+    bench.post("settings", page_limit=7)
+    assert len(keys(owner)) == 7
+    with refused("InvalidArgument"):
+        keys(owner, ContinuationToken="\x7f")
+    versioned(owner)
+    owner.put_object(**AT, Key="p/03")
+    pages = list(owner.get_paginator("list_object_versions").paginate(**AT, PaginationConfig={"PageSize": 4}))
+    assert [len(p["Versions"]) for p in pages] == [4, 4, 4, 2]
+    shown = [(v["Key"], v["VersionId"]) for p in pages for v in p["Versions"]]
+    assert len(set(shown)) == 14 and [k for k, _ in shown] == sorted([*names, "p/03"])
+
+
+def test_a_delimiter_folds_keys(owner):
+    for name in ("a/1", "a/2", "b/1", "c"):
+        owner.put_object(**AT, Key=name)
+    first = owner.list_objects_v2(**AT, Delimiter="/", MaxKeys=2)
+    assert [p["Prefix"] for p in first["CommonPrefixes"]] == ["a/", "b/"] and first["KeyCount"] == 2
+    rest = owner.list_objects_v2(**AT, Delimiter="/", ContinuationToken=first["NextContinuationToken"])
+    assert "CommonPrefixes" not in rest and [c["Key"] for c in rest["Contents"]] == ["c"]
+    versions = owner.list_object_versions(**AT, Delimiter="/")
+    assert [p["Prefix"] for p in versions["CommonPrefixes"]] == ["a/", "b/"] and len(versions["Versions"]) == 1
+
+
+# Uploads
+
+
+def begin(s3, key="big", **options):
+    return {**AT, "Key": key, "UploadId": s3.create_multipart_upload(**AT, Key=key, **options)["UploadId"]}
+
+
+def send(s3, upload, number, body):
+    return {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+
+
+def complete(s3, upload, *parts, **options):
+    return s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": list(parts)}, **options)
+
+
+def test_an_object_is_put_together_from_parts(bench, owner):
+    bench.post("settings", smallest_part_bytes=4)
+    upload = begin(owner, ContentType="text/csv")
+    two, one = send(owner, upload, 2, b"xx"), send(owner, upload, 1, b"1234")
+    assert keys(owner) == []
+    assert [u["Key"] for u in owner.list_multipart_uploads(**AT)["Uploads"]] == ["big"]
+    for parts, code in (
+        ([two, one], "InvalidPartOrder"),
+        ([one, {**two, "ETag": one["ETag"]}], "InvalidPart"),
+        ([one, {**two, "PartNumber": 3}], "InvalidPart"),
+        ([], "MalformedXML"),
+    ):
+        with refused(code, status=400):
+            complete(owner, upload, *parts)
+    three = send(owner, upload, 3, b"last")
+    with refused("EntityTooSmall"):
+        complete(owner, upload, one, two, three)
+    assert complete(owner, upload, one, three)["ETag"].endswith('-2"')
+    got = owner.get_object(**AT, Key="big")
+    assert (got["Body"].read(), got["ContentType"]) == (b"1234last", "text/csv")
+    assert "Uploads" not in owner.list_multipart_uploads(**AT)
+    with refused("NoSuchUpload", status=404):
+        complete(owner, upload, one)
+    with refused("PreconditionFailed", status=412):
+        again = begin(owner)
+        complete(owner, again, send(owner, again, 1, b"1"), IfNoneMatch="*")
+
+
+def test_an_upload_may_be_aborted(bench, owner):
+    upload = begin(owner)
+    send(owner, upload, 1, b"1")
+    with refused("AccessDenied", "s3:AbortMultipartUpload"):
+        s3_of(bench, "r", allow("s3:PutObject")).abort_multipart_upload(**upload)
+    owner.abort_multipart_upload(**upload)
+    assert "Uploads" not in owner.list_multipart_uploads(**AT)
+    for call in (lambda: send(owner, upload, 1, b"1"), lambda: owner.abort_multipart_upload(**upload)):
+        with refused("NoSuchUpload"):
+            call()
+
+
+def test_the_inventory_shows_what_is_left(bench, owner):
+    found = lambda: bench.get("inventory", account=CONSUMER)["buckets"][NAME]
+    before = found()
+    owner.put_object(**AT, Key="a")
+    upload = begin(owner)
+    assert (found()["objects"], found()["uploads"]) == (1, ["big"])
+    owner.delete_object(**AT, Key="a")
+    owner.abort_multipart_upload(**upload)
+    assert found() == before
+    policy = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ARN}
+    owner.put_bucket_policy(**AT, Policy=document(policy))
+    assert found()["policy"]["Statement"] == [policy]
+    assert NAME not in bench.get("inventory", account=PRODUCER)["buckets"]
+
+
+def test_the_record_has_no_contents(bench, owner):
+    bench.post("calls/clear")
+    owner.put_object(**AT, Key="a", Body=b"secret")
+    entry = bench.get("calls")[0]
+    assert (entry["action"], entry["write"], entry["parameters"]["Body"]) == ("s3:PutObject", True, "6 bytes")
+    owner.head_object(**AT, Key="a")
+    assert bench.get("calls")[-1]["write"] is False
+
+
+@pytest.mark.parametrize("kind, code, status", [("throttle", "SlowDown", 503), ("error500", "InternalError", 500)])
+def test_faults_speak_as_s3_does(bench, owner, kind, code, status):
+    bench.post("faults", kind=kind, action="s3:PutObject")
+    with refused(code, status=status):
+        owner.put_object(**AT, Key="a")
+    assert owner.put_object(**AT, Key="a")
