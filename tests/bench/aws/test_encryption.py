@@ -3,19 +3,10 @@
 import pytest
 
 from .client import CONSUMER, PRODUCER, REGION, allow, document
-from .testing import refused
+from .testing import BUCKET, refused, s3_of
 
-NAME = "bench-bucket"
-AT = {"Bucket": NAME}
+AT = {"Bucket": BUCKET}
 KMS = {"ServerSideEncryption": "aws:kms"}
-
-
-@pytest.fixture
-def owner(bench):
-    """The administrator of the account that has the bucket."""
-    s3 = bench.admin(CONSUMER, "s3")
-    s3.create_bucket(**AT, CreateBucketConfiguration={"LocationConstraint": REGION})
-    return s3
 
 
 @pytest.fixture
@@ -26,10 +17,6 @@ def kms(bench):
 @pytest.fixture
 def key(kms):
     return kms.create_key()["KeyMetadata"]["Arn"]
-
-
-def s3_of(bench, name, *statements, account=CONSUMER):
-    return bench.client(bench.role(account, name, *statements), "s3")
 
 
 def under(key):
@@ -92,7 +79,7 @@ def test_the_callers_own_rights_on_the_key_count(bench, owner, key):
 
 def test_a_key_of_another_account_needs_both(bench, owner, kms, key):
     account = f"arn:aws:iam::{PRODUCER}:root"
-    access = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{NAME}/*"}
+    access = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
     owner.put_bucket_policy(**AT, Policy=document(access))
     able = s3_of(bench, "able", allow("s3:*"), allow("kms:*"), account=PRODUCER)
     with refused("AccessDenied"):
@@ -110,7 +97,7 @@ def test_the_key_that_aws_keeps_stays_in_the_account(bench, owner):
     assert f":{CONSUMER}:key/" in put["SSEKMSKeyId"]
     # Whoever may use S3 in the account may use it, whatever else he may.
     assert s3_of(bench, "inside", allow("s3:*")).get_object(**AT, Key="a")["Body"].read() == b"1"
-    access = {"Effect": "Allow", "Principal": {"AWS": PRODUCER}, "Action": "s3:*", "Resource": f"arn:aws:s3:::{NAME}/*"}
+    access = {"Effect": "Allow", "Principal": {"AWS": PRODUCER}, "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
     owner.put_bucket_policy(**AT, Policy=document(access))
     with refused("AccessDenied"):
         s3_of(bench, "outside", allow("s3:*"), allow("kms:*"), account=PRODUCER).get_object(**AT, Key="a")
@@ -138,7 +125,7 @@ def test_a_key_may_serve_one_bucket_only(bench, owner, key):
     context = "kms:EncryptionContext:aws:s3:arn"
     use = lambda **condition: allow("kms:GenerateDataKey", key, StringLike=condition)
     put = lambda name, **condition: s3_of(bench, name, allow("s3:*"), use(**condition)).put_object(**AT, Key="a", **under(key))
-    assert put("via", **{"kms:ViaService": f"s3.{REGION}.amazonaws.com", context: f"arn:aws:s3:::{NAME}/*"})
+    assert put("via", **{"kms:ViaService": f"s3.{REGION}.amazonaws.com", context: f"arn:aws:s3:::{BUCKET}/*"})
     for number, wrong in enumerate(({"kms:ViaService": "ec2.*"}, {context: "arn:aws:s3:::another/*"})):
         with refused("AccessDenied", "kms:GenerateDataKey"):
             put(f"wrong-{number}", **wrong)
@@ -150,7 +137,7 @@ def test_a_key_may_serve_one_bucket_only(bench, owner, key):
 @pytest.mark.parametrize("named", ["arn", "id"])
 def test_a_policy_may_ask_for_one_key(bench, owner, kms, key, named):
     other = kms.create_key()["KeyMetadata"]["Arn"]
-    everybody = {"Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{NAME}/*"}
+    everybody = {"Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
     condition = {"StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key}}
     owner.put_bucket_policy(**AT, Policy=document({"Effect": "Deny", **everybody, "Condition": condition}))
     right = key if named == "arn" else key.rpartition("/")[2]
