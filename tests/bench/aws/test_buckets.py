@@ -82,15 +82,26 @@ def test_names_are_global_and_checked(bench, owner):
 
 
 def test_another_region_is_another_endpoint(bench, owner):
-    for query in ("policy", "location"):
-        answer = plain_get(bench, CONSUMER, f"/{BUCKET}?{query}", "eu-west-2")
-        assert (answer.status_code, answer.headers["x-amz-bucket-region"]) == (301, REGION)
-        assert "<Code>PermanentRedirect</Code>" in answer.text
-    bench.post("settings", bucket_location_from_anywhere=True)
-    assert plain_get(bench, CONSUMER, f"/{BUCKET}?location", "eu-west-2").status_code == 200
+    answer = plain_get(bench, CONSUMER, f"/{BUCKET}?policy", "eu-west-2")
+    assert (answer.status_code, answer.headers["x-amz-bucket-region"]) == (301, REGION)
+    assert "<Code>PermanentRedirect</Code>" in answer.text
     # boto3 goes after the bucket.
     with refused("NoSuchBucketPolicy"):
         bench.admin(CONSUMER, "s3", "eu-west-2").get_bucket_policy(Bucket=BUCKET)
+
+
+def test_where_a_bucket_is_can_be_asked_elsewhere(bench, owner):
+    put_policy(owner, granting({"AWS": PRODUCER}))
+    ours, theirs = (bench.admin(account, "s3", "eu-west-2") for account in (CONSUMER, PRODUCER))
+    assert ours.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == REGION
+    # The policy does not apply there.
+    assert bench.admin(PRODUCER, "s3").get_bucket_location(Bucket=BUCKET)
+    with refused("AccessDenied"):
+        theirs.get_bucket_location(Bucket=BUCKET)
+    owner.delete_bucket_policy(Bucket=BUCKET)
+    with refused("403") as caught:
+        bench.admin(PRODUCER, "s3").head_bucket(Bucket=BUCKET)
+    assert caught.value.response["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == REGION
 
 
 def test_a_bucket_may_stand_in_front_of_the_host(bench, owner):
@@ -136,6 +147,7 @@ def test_across_accounts_both_must_allow(bench, owner):
         s3_as(bench, able).get_bucket_location(Bucket=BUCKET)
     with refused("AccessDenied"):
         bench.admin(PRODUCER, "s3").get_bucket_location(Bucket=BUCKET)
+    bench.post("settings", block_public_policies=False)
     for principal in ({"AWS": PRODUCER}, {"AWS": [role_arn("able", PRODUCER), role_arn("silent", PRODUCER)]}, "*"):
         put_policy(owner, granting(principal))
         assert s3_as(bench, able).get_bucket_location(Bucket=BUCKET)
@@ -248,7 +260,43 @@ def test_each_operation_has_its_action(bench, owner):
         s3_as(bench, bench.role(CONSUMER, "maker", allow("s3:CreateBucket"))).create_bucket(Bucket="locked", **locked)
 
 
+def test_the_policy_is_for_the_owners_account_only(bench, owner):
+    put_policy(owner, granting({"AWS": PRODUCER}))
+    theirs = bench.admin(PRODUCER, "s3")
+    calls = (theirs.get_bucket_policy, theirs.delete_bucket_policy, lambda **at: put_policy(theirs, granting({"AWS": PRODUCER})))
+    for call in calls:
+        with refused("MethodNotAllowed", status=405):
+            call(Bucket=BUCKET)
+    put_policy(owner, granting({"AWS": PRODUCER}, "s3:ListBucket"))
+    for call in calls:
+        with refused("AccessDenied", status=403):
+            call(Bucket=BUCKET)
+
+
 # The policy as a document
+
+
+@pytest.mark.parametrize(
+    "statement, public",
+    [
+        (granting("*"), True),
+        (granting({"AWS": "*"}), True),
+        (granting("*", effect="Deny"), False),
+        (granting({"AWS": PRODUCER}), False),
+        (granting("*", StringEquals={"aws:SourceVpce": "vpce-1"}), False),
+        (granting("*", StringLike={"aws:SourceVpce": "*"}), True),
+        (granting("*", StringNotEquals={"aws:SourceVpce": "vpce-1"}), True),
+        (granting("*", Bool={"aws:SecureTransport": "true"}), True),
+    ],
+)
+def test_a_policy_must_not_let_everybody_in(bench, owner, statement, public):
+    if not public:
+        put_policy(owner, statement)
+        return
+    with refused("AccessDenied", "BlockPublicPolicy", 403):
+        put_policy(owner, statement)
+    bench.post("settings", block_public_policies=False)
+    put_policy(owner, statement)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ def test_a_put_may_be_on_condition(owner):
     assert owner.put_object(**AT, Key="once", Body=b"5", IfNoneMatch="*")
 
 
+def test_what_the_bench_lacks_is_not_taken(owner):
+    for wrong in ({"Tagging": "a=b"}, {"StorageClass": "GLACIER"}, {"SSECustomerAlgorithm": "AES256"}):
+        with refused("NotImplemented", status=501):
+            owner.put_object(**AT, Key="a", **wrong)
+
+
 def test_there_are_no_acls(bench, owner):
     assert owner.put_object(**AT, Key="a", ACL="bucket-owner-full-control")
     for wrong in (

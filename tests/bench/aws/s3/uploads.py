@@ -30,12 +30,12 @@ def _existing(call: Call, bucket: Bucket) -> Upload:
 
 
 def _continuing(call: Call) -> list[Need]:
-    """On the object, and on the key that the upload began with."""
+    """On the object, and on the key that the upload began with: its parts are read again to be put together."""
     bucket, key = bucket_of(call), call.get("Key")
     upload = _upload(call, bucket)
     needed = [need(call, bucket, "PutObject", key, **upload_keys(call, upload))]
     if upload:
-        needed += encryption.needs(call, bucket, upload.attributes, key, "GenerateDataKey", "Decrypt")
+        needed += encryption.needs(call, bucket, upload.attributes, key, "Decrypt")
     return needed
 
 
