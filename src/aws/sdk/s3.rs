@@ -14,7 +14,7 @@ pub(super) async fn buckets(sdk: &Sdk, at: &Scope, names: &BTreeSet<String>) -> 
     for name in names {
         let (region, elsewhere) = location(sdk, at, name).await;
         let region = match elsewhere {
-            // a bucket of another region may be asked for only there (docs/aws-behaviour.md#buckets)
+            // should a bucket of another region be asked for only there (docs/aws-behaviour.md#buckets)
             Some(region) => location(sdk, &Scope { account: at.account.clone(), region }, name).await.0?,
             None => region?,
         };

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .client import Bench
-from .testing import World
+from .client import CONSUMER, REGION, Bench
+from .testing import BUCKET, World
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +49,11 @@ def world(bench):
 def build(bench):
     """Worlds with options."""
     return lambda **options: World(bench, bench.post("world", **options))
+
+
+@pytest.fixture
+def owner(bench):
+    """S3 as the administrator of the consumer's account, which has an empty bucket."""
+    s3 = bench.admin(CONSUMER, "s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return s3

@@ -17,12 +17,15 @@ from .call import Call
 from .errors import AwsError
 from .journal import Entry, Journal
 from .operations import OPERATIONS
+from .origin import Origin
 from .sessions import Principal
 from .state import state
 from .wire import Answer
 
 # Stands in the record for a caller whose credentials are not known.
 NOBODY = Principal(account="")
+# Inside AWS: neither at an address nor in a VPC that policies could know.
+NOWHERE = Origin()
 
 
 class Engine:
@@ -56,6 +59,21 @@ class Engine:
         except AwsError as error:
             return self._answer(call, self.journal.begin(call), error)
         return self._struck(call, self.journal.begin(call), caller_is_gone)
+
+    def perform_as(self, principal: Principal, action: str, region: str, origin: Origin = NOWHERE, **params: Any) -> Any:
+        """Has a session that the bench itself holds call an operation, with permissions, faults and record.
+
+        For what AWS's services do in the accounts of their customers. Gives the result, named as in the service model;
+        raises what refuses it. Not to be called with the lock held, or a call that a fault keeps waiting stops everything.
+        """
+        service, _, operation = action.partition(":")
+        call = Call(principal, service, operation, region, params, origin)
+        answer = self._struck(call, self.journal.begin(call), lambda: False)
+        if answer is None:
+            raise errors.broken(service)
+        if answer.error:
+            raise answer.error
+        return answer.result
 
     def _struck(self, call: Call, entry: Entry, caller_is_gone: Callable[[], bool]) -> Answer | None:
         fault = self.faults.strike(call)

@@ -143,8 +143,6 @@ def _own_key(call: Call, parameter: str = "KeyId") -> Key:
 
 def _changeable(call: Call, parameter: str = "KeyId") -> Key:
     key = _own_key(call, parameter)
-    if key.manager == "AWS":
-        raise denied("kms", call.principal.arn, call.action, key.arn, "because it is an AWS managed key")
     if key.state == PENDING:
         raise pending(key)
     return key

@@ -22,6 +22,9 @@ _NOT_HERE = ("ListDirectoryBuckets", "WriteGetObjectResponse", "CreateSession")
 # Whose checksum is of the object, not of what the request carries.
 _WITHOUT_BODY_CHECKSUM = ("CompleteMultipartUpload", "CreateMultipartUpload")
 
+# The root element of an answer where the service model does not tell it; the Rust SDK insists on it.
+_ROOTS = {"GetBucketVersioning": "VersioningConfiguration"}
+
 _CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
     "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
     "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
@@ -107,6 +110,12 @@ def read(service: str, method: str, target: str, headers: Any, body: bytes) -> R
         _check(body, received)
     parts = {"values": query, "headers": received, "body": body, "url_params": {"Bucket": bucket, "Key": key}}
     return RestRequest(route.operation, parts)
+
+
+def rooted(operation: str, body: str | bytes) -> str | bytes:
+    """A body under the root element that AWS gives it."""
+    name = _ROOTS.get(operation)
+    return body.replace(f"{operation}Response", name) if name and isinstance(body, str) else body
 
 
 def _unwrapped(body: bytes, headers: Headers) -> bytes:

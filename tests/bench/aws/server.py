@@ -15,6 +15,9 @@ from .wire import Answer
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
+# Which have no length either.
+_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
 
 class Handler(BaseHTTPRequestHandler):
     """One connection: requests one after the other."""
@@ -66,10 +69,10 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Status')}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        if "Content-Length" not in answer.headers:
+        if "Content-Length" not in answer.headers and answer.status not in _BODILESS:
             lines.append(f"Content-Length: {len(answer.body)}")
         lines += [f"Date: {self.date_time_string()}", "", ""]
-        body = b"" if self.command == "HEAD" else answer.body
+        body = b"" if self.command == "HEAD" or answer.status in _BODILESS else answer.body
         try:
             # One write: a second small one could wait for the acknowledgement of the first.
             self.wfile.write("\r\n".join(lines).encode() + body)

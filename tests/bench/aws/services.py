@@ -3,4 +3,4 @@
 from . import kms, redshift, sagemaker, sts  # noqa: F401
 from .ec2 import peering_operations, prefix_lists, routes, security_groups, vpcs  # noqa: F401
 from .iam import roles  # noqa: F401
-from .s3 import buckets, policies  # noqa: F401
+from .s3 import buckets, deletions, listing, objects, policies, uploads  # noqa: F401

@@ -28,8 +28,9 @@ class Principal:
     tags: dict[str, str] = field(default_factory=dict)
     transitive_tags: frozenset[str] = frozenset()
     expires: float = float("inf")
-    # An AWS service that acts for itself, as `redshift.amazonaws.com` when it takes on a role.
+    # An AWS service that acts for itself, as `redshift.amazonaws.com` when it takes on a role, and where it does so.
     service: str | None = None
+    service_region: str = ""
     access_key: str = field(default_factory=lambda: "ASIA" + _random(string.ascii_uppercase + string.digits, 16))
     secret_key: str = field(default_factory=lambda: _random(string.ascii_letters + string.digits, 40), repr=False)
     token: str = field(default_factory=lambda: _random(string.ascii_letters + string.digits, 120), repr=False)
@@ -49,8 +50,18 @@ class Principal:
         return self.role.arn if self.role else f"arn:{self.partition}:iam::{self.account}:user/administrator"
 
     @property
+    def service_names(self) -> tuple[str, ...]:
+        """How policies may name the service: in all regions, or in one."""
+        if self.service is None:
+            return ()
+        name, _, rest = self.service.partition(".")
+        return self.service, f"{name}.{self.service_region}.{rest}"
+
+    @property
     def user_id(self) -> str:
         """The unique id behind aws:userid."""
+        if self.service:
+            return self.service
         return f"{self.role.id}:{self.session_name}" if self.role else "AIDAADMINISTRATOR0000"
 
     def as_json(self) -> dict[str, str]:
@@ -85,6 +96,10 @@ class Sessions:
         """Makes the credentials of a principal known."""
         self._by_key[principal.access_key] = principal
         return principal
+
+    def of(self, access_key: str) -> Principal:
+        """Whom an access key stands for."""
+        return self._by_key[access_key]
 
     def knows(self, principal: Principal) -> bool:
         """Whether the credentials were given out since the last reset."""

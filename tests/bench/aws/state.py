@@ -33,6 +33,8 @@ class Settings:
     source_ip: str | None = "198.51.100.10"
     source_vpc: str | None = None
     source_vpce: str | None = None
+    # As every new bucket has it, refuses policies that let everybody in.
+    block_public_policies: bool = True
     # The most items of a listing's page, whatever was asked for.
     page_limit: int = 1000
     # Where AWS's behaviour is not known: false is what a client finds harder.
@@ -40,7 +42,6 @@ class Settings:
     identical_route_succeeds: bool = False
     absent_role_is_not_found: bool = False
     cluster_role_changes_may_overlap: bool = False
-    bucket_location_from_anywhere: bool = False
     # Quotas
     peerings_per_vpc: int = 50
     outstanding_peerings_per_account: int = 25
@@ -50,6 +51,7 @@ class Settings:
     inline_policy_characters: int = 10240
     roles_per_account: int = 1000
     roles_per_cluster: int = 50
+    smallest_part_bytes: int = 5 * 1024 * 1024
 
     def update(self, values: dict[str, Any]) -> None:
         """Sets what is given; an unknown name is an error."""

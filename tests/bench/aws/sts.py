@@ -8,7 +8,7 @@ from moto.iam.models import Role
 
 from . import errors
 from .access.decision import Guard, Need, managed_document, refusal
-from .access.policy import ALLOW, Context, decide_for, statements
+from .access.policy import statements
 from .call import Call
 from .errors import AwsError
 from .iam.principals import find_role
@@ -142,10 +142,6 @@ def credentials(session: Principal) -> dict[str, Any]:
 
 def trusted_service(role: Role, service: str, action: str) -> bool:
     """Whether a role's trust lets an AWS service do an action."""
-    context = Context(Principal(role.account_id, partition=role.partition, service=service), "aws-global", action, role.arn)
-    return decide_for(role.assume_role_policy_document, context, lambda p: _names_service(p, service)) == ALLOW
-
-
-def _names_service(principal: Any, service: str) -> bool:
-    named = principal.get("Service", []) if isinstance(principal, dict) else []
-    return service in (named if isinstance(named, list) else [named])
+    who = Principal(role.account_id, partition=role.partition, service=service)
+    trust = Guard(role.account_id, role.assume_role_policy_document, open_to_owner=False)
+    return refusal(who, "aws-global", Need(action, role.arn, guard=trust)) is None

@@ -100,8 +100,21 @@ def test_a_public_cluster(bench, build):
     assert bench.admin(PRODUCER, "redshift").describe_clusters()["Clusters"][0]["PubliclyAccessible"] is True
 
 
+def test_a_world_with_a_bucket(bench, build):
+    made = build(consumer={"bucket": True, "kmsKey": True})
+    s3 = bench.client(made.made["consumer"]["admin"], "s3")
+    assert made.c.bucket == f"unloads-{CONSUMER}-0"
+    assert s3.put_object(Bucket=made.c.bucket, Key="a")["SSEKMSKeyId"] == made.c.kmsKeyArn
+    left = bench.get("inventory", account=CONSUMER)
+    assert left["buckets"][made.c.bucket]["objects"] == 1 and list(left["keys"]) == [made.c.kmsKeyArn]
+    plain = build(consumer={"account": "222233334444", "region": "us-east-1", "bucket": True}, firstPair=1)
+    assert plain.c.bucket == "unloads-222233334444-1" and not hasattr(plain.c, "kmsKeyArn")
+
+
 def test_a_reset_empties_everything(bench, world):
     world.join()
+    bench.admin(CONSUMER, "kms").create_key()
+    bench.admin(CONSUMER, "s3", "us-east-1").create_bucket(Bucket="bench-bucket")
     bench.post("settings", peering_provisioning_seconds=5)
     bench.post("faults", kind="throttle", action="*", times=100)
     bench.post("reset")
@@ -109,6 +122,8 @@ def test_a_reset_empties_everything(bench, world):
     assert bench.get("calls") == []
     assert bench.get("settings")["peering_provisioning_seconds"] == 0.2
     assert bench.admin(CONSUMER, "iam").list_roles()["Roles"] == []
+    assert bench.admin(CONSUMER, "s3").list_buckets()["Buckets"] == []
+    assert bench.get("inventory", account=CONSUMER)["keys"] == {}
     assert len(bench.admin(CONSUMER, "ec2").describe_vpcs()["Vpcs"]) == 1
     assert bench.admin(CONSUMER, "ec2").describe_vpc_peering_connections()["VpcPeeringConnections"] == []
 
@@ -206,6 +221,8 @@ def test_what_is_undone_leaves_no_trace(bench, world):
             DomainId=w.c.domainId, DomainSettingsForUpdate={"ExecutionRoleIdentityConfig": "DISABLED"}
         ),
         lambda w, iam: w.request(),
+        lambda w, iam: w.bench.admin(CONSUMER, "s3", "us-east-1").create_bucket(Bucket="bench-bucket"),
+        lambda w, iam: w.bench.admin(CONSUMER, "kms").create_key(),
     ],
 )
 def test_the_inventory_shows_every_change(bench, world, change):

@@ -89,6 +89,26 @@ def test_an_external_id_must_match(bench):
     assert assume(bench, caller, ExternalId="secret")
 
 
+@pytest.mark.parametrize("account, works", [(PRODUCER, True), (CONSUMER, False)])
+def test_a_role_is_of_the_account_in_its_arn(bench, account, works):
+    target(bench, by("AWS", CONSUMER))
+    caller = bench.role(CONSUMER, "caller", allow("sts:AssumeRole", StringEquals={"aws:ResourceAccount": account}))
+    if works:
+        assert assume(bench, caller)
+    else:
+        with refused("AccessDenied"):
+            assume(bench, caller)
+
+
+def test_trust_may_ask_whence_a_call_comes(bench):
+    caller = bench.role(CONSUMER, "caller", allow("sts:AssumeRole"))
+    target(bench, by("AWS", CONSUMER, StringEquals={"aws:SourceVpce": "vpce-1"}))
+    with refused("AccessDenied"):
+        assume(bench, caller)
+    bench.post("settings", source_vpce="vpce-1")
+    assert assume(bench, caller)
+
+
 # Source identity
 
 

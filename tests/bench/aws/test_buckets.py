@@ -6,13 +6,12 @@ import pytest
 import requests
 
 from .client import CONSUMER, PLATFORM, PRODUCER, REGION, allow, by, deny, document
-from .testing import refused
+from .testing import BUCKET, refused
 
-NAME = "bench-bucket"
-ARN = f"arn:aws:s3:::{NAME}"
+ARN = f"arn:aws:s3:::{BUCKET}"
 
 
-def s3_of(bench, credentials, region=REGION):
+def s3_as(bench, credentials, region=REGION):
     return bench.client(credentials, "s3", region)
 
 
@@ -25,14 +24,6 @@ def plain_get(bench, account, path, region=REGION, **headers):
     return requests.get(bench.url + path, headers=headers, allow_redirects=False)
 
 
-@pytest.fixture
-def owner(bench):
-    """The administrator of the account that has the bucket."""
-    s3 = bench.admin(CONSUMER, "s3")
-    s3.create_bucket(Bucket=NAME, CreateBucketConfiguration={"LocationConstraint": REGION})
-    return s3
-
-
 def granting(principal, *actions, effect="Allow", resource=(ARN, f"{ARN}/*"), **condition):
     statement = {"Effect": effect, "Principal": principal, "Action": list(actions) or "s3:*", "Resource": list(resource)}
     return {**statement, "Condition": condition} if condition else statement
@@ -43,13 +34,13 @@ def role_arn(name, account=CONSUMER):
 
 
 def put_policy(s3, *statements):
-    s3.put_bucket_policy(Bucket=NAME, Policy=document(*statements))
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=document(*statements))
 
 
 def test_a_bucket_tells_where_it_is(bench, owner):
-    assert owner.get_bucket_location(Bucket=NAME)["LocationConstraint"] == REGION
-    assert owner.head_bucket(Bucket=NAME)["BucketRegion"] == REGION
-    assert [b["Name"] for b in owner.list_buckets()["Buckets"]] == [NAME]
+    assert owner.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == REGION
+    assert owner.head_bucket(Bucket=BUCKET)["BucketRegion"] == REGION
+    assert [b["Name"] for b in owner.list_buckets()["Buckets"]] == [BUCKET]
     first = bench.admin(CONSUMER, "s3", "us-east-1")
     first.create_bucket(Bucket="in-the-first-region")
     assert first.get_bucket_location(Bucket="in-the-first-region")["LocationConstraint"] is None
@@ -58,11 +49,11 @@ def test_a_bucket_tells_where_it_is(bench, owner):
 
 def test_a_new_bucket_has_nothing(owner):
     with refused("NoSuchBucketPolicy", status=404):
-        owner.get_bucket_policy(Bucket=NAME)
+        owner.get_bucket_policy(Bucket=BUCKET)
     with refused("ObjectLockConfigurationNotFoundError", status=404):
-        owner.get_object_lock_configuration(Bucket=NAME)
-    assert "Status" not in owner.get_bucket_versioning(Bucket=NAME)
-    rule = owner.get_bucket_encryption(Bucket=NAME)["ServerSideEncryptionConfiguration"]["Rules"][0]
+        owner.get_object_lock_configuration(Bucket=BUCKET)
+    assert "Status" not in owner.get_bucket_versioning(Bucket=BUCKET)
+    rule = owner.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
 
 
@@ -77,9 +68,9 @@ def test_what_is_not_there(bench, owner):
 def test_names_are_global_and_checked(bench, owner):
     here = {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
     with refused("BucketAlreadyOwnedByYou", status=409):
-        owner.create_bucket(Bucket=NAME, **here)
+        owner.create_bucket(Bucket=BUCKET, **here)
     with refused("BucketAlreadyExists", status=409):
-        bench.admin(PRODUCER, "s3").create_bucket(Bucket=NAME, **here)
+        bench.admin(PRODUCER, "s3").create_bucket(Bucket=BUCKET, **here)
     for name in ("Upper", "ab", "a..b", "10.0.0.1", "-a-b"):
         with refused("InvalidBucketName"):
             owner.create_bucket(Bucket=name, **here)
@@ -91,29 +82,40 @@ def test_names_are_global_and_checked(bench, owner):
 
 
 def test_another_region_is_another_endpoint(bench, owner):
-    for query in ("policy", "location"):
-        answer = plain_get(bench, CONSUMER, f"/{NAME}?{query}", "eu-west-2")
-        assert (answer.status_code, answer.headers["x-amz-bucket-region"]) == (301, REGION)
-        assert "<Code>PermanentRedirect</Code>" in answer.text
-    bench.post("settings", bucket_location_from_anywhere=True)
-    assert plain_get(bench, CONSUMER, f"/{NAME}?location", "eu-west-2").status_code == 200
+    answer = plain_get(bench, CONSUMER, f"/{BUCKET}?policy", "eu-west-2")
+    assert (answer.status_code, answer.headers["x-amz-bucket-region"]) == (301, REGION)
+    assert "<Code>PermanentRedirect</Code>" in answer.text
     # boto3 goes after the bucket.
     with refused("NoSuchBucketPolicy"):
-        bench.admin(CONSUMER, "s3", "eu-west-2").get_bucket_policy(Bucket=NAME)
+        bench.admin(CONSUMER, "s3", "eu-west-2").get_bucket_policy(Bucket=BUCKET)
+
+
+def test_where_a_bucket_is_can_be_asked_elsewhere(bench, owner):
+    put_policy(owner, granting({"AWS": PRODUCER}))
+    ours, theirs = (bench.admin(account, "s3", "eu-west-2") for account in (CONSUMER, PRODUCER))
+    assert ours.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == REGION
+    # The policy does not apply there.
+    assert bench.admin(PRODUCER, "s3").get_bucket_location(Bucket=BUCKET)
+    with refused("AccessDenied"):
+        theirs.get_bucket_location(Bucket=BUCKET)
+    owner.delete_bucket_policy(Bucket=BUCKET)
+    with refused("403") as caught:
+        bench.admin(PRODUCER, "s3").head_bucket(Bucket=BUCKET)
+    assert caught.value.response["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == REGION
 
 
 def test_a_bucket_may_stand_in_front_of_the_host(bench, owner):
-    answer = plain_get(bench, CONSUMER, "/?location", Host=f"{NAME}.localhost:4566")
+    answer = plain_get(bench, CONSUMER, "/?location", Host=f"{BUCKET}.localhost:4566")
     assert (answer.status_code, REGION in answer.text) == (200, True)
-    assert "AccessDenied" in plain_get(bench, PRODUCER, "/?location", Host=f"{NAME}.s3.eu-west-1.amazonaws.com").text
+    assert "AccessDenied" in plain_get(bench, PRODUCER, "/?location", Host=f"{BUCKET}.s3.eu-west-1.amazonaws.com").text
 
 
 def test_whose_a_bucket_is_may_be_asserted(owner):
-    assert owner.get_bucket_location(Bucket=NAME, ExpectedBucketOwner=CONSUMER)
+    assert owner.get_bucket_location(Bucket=BUCKET, ExpectedBucketOwner=CONSUMER)
     with refused("AccessDenied", status=403):
-        owner.get_bucket_location(Bucket=NAME, ExpectedBucketOwner=PRODUCER)
+        owner.get_bucket_location(Bucket=BUCKET, ExpectedBucketOwner=PRODUCER)
     with refused("InvalidBucketOwnerAWSAccountID"):
-        owner.get_bucket_location(Bucket=NAME, ExpectedBucketOwner="me")
+        owner.get_bucket_location(Bucket=BUCKET, ExpectedBucketOwner="me")
 
 
 # Permissions
@@ -121,38 +123,39 @@ def test_whose_a_bucket_is_may_be_asserted(owner):
 
 def test_in_one_account_either_policy_is_enough(bench, owner):
     silent, able = bench.role(CONSUMER, "silent"), bench.role(CONSUMER, "able", allow("s3:GetBucketLocation", ARN))
-    assert s3_of(bench, able).get_bucket_location(Bucket=NAME)
+    assert s3_as(bench, able).get_bucket_location(Bucket=BUCKET)
     with refused("AccessDenied", "no identity-based policy allows the s3:GetBucketLocation action", 403):
-        s3_of(bench, silent).get_bucket_location(Bucket=NAME)
+        s3_as(bench, silent).get_bucket_location(Bucket=BUCKET)
     put_policy(owner, granting({"AWS": role_arn("silent")}, "s3:GetBucketLocation", resource=[ARN]))
-    assert s3_of(bench, silent).get_bucket_location(Bucket=NAME)
+    assert s3_as(bench, silent).get_bucket_location(Bucket=BUCKET)
     with refused("AccessDenied"):
-        s3_of(bench, silent).get_bucket_versioning(Bucket=NAME)
+        s3_as(bench, silent).get_bucket_versioning(Bucket=BUCKET)
 
 
 def test_an_account_in_the_policy_leaves_it_to_its_own_policies(bench, owner):
     silent = bench.role(CONSUMER, "silent")
     put_policy(owner, granting({"AWS": CONSUMER}))
     with refused("AccessDenied"):
-        s3_of(bench, silent).get_bucket_location(Bucket=NAME)
+        s3_as(bench, silent).get_bucket_location(Bucket=BUCKET)
     put_policy(owner, granting("*", StringEquals={"aws:PrincipalAccount": CONSUMER}))
-    assert s3_of(bench, silent).get_bucket_location(Bucket=NAME)
+    assert s3_as(bench, silent).get_bucket_location(Bucket=BUCKET)
 
 
 def test_across_accounts_both_must_allow(bench, owner):
     able, silent = bench.role(PRODUCER, "able", allow("s3:*")), bench.role(PRODUCER, "silent")
     with refused("AccessDenied", "Access Denied", 403):
-        s3_of(bench, able).get_bucket_location(Bucket=NAME)
+        s3_as(bench, able).get_bucket_location(Bucket=BUCKET)
     with refused("AccessDenied"):
-        bench.admin(PRODUCER, "s3").get_bucket_location(Bucket=NAME)
+        bench.admin(PRODUCER, "s3").get_bucket_location(Bucket=BUCKET)
+    bench.post("settings", block_public_policies=False)
     for principal in ({"AWS": PRODUCER}, {"AWS": [role_arn("able", PRODUCER), role_arn("silent", PRODUCER)]}, "*"):
         put_policy(owner, granting(principal))
-        assert s3_of(bench, able).get_bucket_location(Bucket=NAME)
+        assert s3_as(bench, able).get_bucket_location(Bucket=BUCKET)
         with refused("AccessDenied"):
-            s3_of(bench, silent).get_bucket_location(Bucket=NAME)
+            s3_as(bench, silent).get_bucket_location(Bucket=BUCKET)
     put_policy(owner, granting({"AWS": role_arn("silent", PRODUCER)}))
     with refused("AccessDenied"):
-        s3_of(bench, able).get_bucket_location(Bucket=NAME)
+        s3_as(bench, able).get_bucket_location(Bucket=BUCKET)
 
 
 def test_a_denial_wins_on_either_side(bench, owner):
@@ -160,27 +163,27 @@ def test_a_denial_wins_on_either_side(bench, owner):
     barred = bench.role(CONSUMER, "barred", allow("s3:*"), deny("s3:GetBucketLocation"))
     put_policy(owner, granting({"AWS": role_arn("barred")}), granting("*", "s3:GetBucketVersioning", effect="Deny"))
     with refused("AccessDenied", "explicit deny in an identity-based policy"):
-        s3_of(bench, barred).get_bucket_location(Bucket=NAME)
+        s3_as(bench, barred).get_bucket_location(Bucket=BUCKET)
     with refused("AccessDenied", "explicit deny in a resource-based policy"):
-        s3_of(bench, able).get_bucket_versioning(Bucket=NAME)
+        s3_as(bench, able).get_bucket_versioning(Bucket=BUCKET)
     # No policy applies to an administrator but that of the thing.
     with refused("AccessDenied"):
-        owner.get_bucket_versioning(Bucket=NAME)
+        owner.get_bucket_versioning(Bucket=BUCKET)
     put_policy(owner, granting("*", effect="Deny"))
     with refused("AccessDenied"):
-        owner.get_bucket_location(Bucket=NAME)
-    owner.delete_bucket_policy(Bucket=NAME)
-    assert owner.get_bucket_location(Bucket=NAME)
+        owner.get_bucket_location(Bucket=BUCKET)
+    owner.delete_bucket_policy(Bucket=BUCKET)
+    assert owner.get_bucket_location(Bucket=BUCKET)
 
 
 def test_a_policy_may_except_somebody_from_a_denial(bench, owner):
-    roles = {name: s3_of(bench, bench.role(CONSUMER, name, allow("s3:*"))) for name in ("one", "other")}
+    roles = {name: s3_as(bench, bench.role(CONSUMER, name, allow("s3:*"))) for name in ("one", "other")}
     statement = granting(None, "s3:GetBucketLocation", effect="Deny", resource=[ARN])
     del statement["Principal"]
     put_policy(owner, {**statement, "NotPrincipal": {"AWS": role_arn("one")}})
-    assert roles["one"].get_bucket_location(Bucket=NAME)
+    assert roles["one"].get_bucket_location(Bucket=BUCKET)
     with refused("AccessDenied"):
-        roles["other"].get_bucket_location(Bucket=NAME)
+        roles["other"].get_bucket_location(Bucket=BUCKET)
 
 
 def test_limits_of_a_role_hold_unless_its_session_is_named(bench, owner):
@@ -188,9 +191,9 @@ def test_limits_of_a_role_hold_unless_its_session_is_named(bench, owner):
     bounded = bench.role(CONSUMER, "bounded", PermissionsBoundary=edge["Policy"]["Arn"])
     put_policy(owner, granting({"AWS": role_arn("bounded")}))
     with refused("AccessDenied", "permissions boundary"):
-        s3_of(bench, bounded).get_bucket_location(Bucket=NAME)
+        s3_as(bench, bounded).get_bucket_location(Bucket=BUCKET)
     put_policy(owner, granting({"AWS": f"arn:aws:sts::{CONSUMER}:assumed-role/bounded/bench"}))
-    assert s3_of(bench, bounded).get_bucket_location(Bucket=NAME)
+    assert s3_as(bench, bounded).get_bucket_location(Bucket=BUCKET)
 
 
 @pytest.mark.parametrize(
@@ -213,21 +216,21 @@ def test_limits_of_a_role_hold_unless_its_session_is_named(bench, owner):
     ],
 )
 def test_conditions_of_a_bucket_policy(bench, owner, settings, condition, works):
-    able = s3_of(bench, bench.role(PRODUCER, "able", allow("s3:*")))
+    able = s3_as(bench, bench.role(PRODUCER, "able", allow("s3:*")))
     put_policy(owner, granting({"AWS": PRODUCER}, **condition))
     bench.post("settings", **settings)
     if works:
-        assert able.get_bucket_location(Bucket=NAME)
+        assert able.get_bucket_location(Bucket=BUCKET)
     else:
         with refused("AccessDenied"):
-            able.get_bucket_location(Bucket=NAME)
+            able.get_bucket_location(Bucket=BUCKET)
 
 
 def test_a_caller_may_be_kept_to_the_buckets_of_one_account(bench, owner):
-    kept = s3_of(bench, bench.role(PRODUCER, "kept", allow("s3:*", "*", StringEquals={"aws:ResourceAccount": PRODUCER})))
+    kept = s3_as(bench, bench.role(PRODUCER, "kept", allow("s3:*", "*", StringEquals={"aws:ResourceAccount": PRODUCER})))
     put_policy(owner, granting({"AWS": PRODUCER}))
     with refused("AccessDenied"):
-        kept.get_bucket_location(Bucket=NAME)
+        kept.get_bucket_location(Bucket=BUCKET)
     bench.admin(PRODUCER, "s3").create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
     assert kept.get_bucket_location(Bucket="theirs")
 
@@ -241,23 +244,59 @@ def test_each_operation_has_its_action(bench, owner):
         "get_bucket_versioning": "GetBucketVersioning",
         "delete_bucket_policy": "DeleteBucketPolicy",
     }
-    owner.put_bucket_versioning(Bucket=NAME, VersioningConfiguration={"Status": "Enabled"})
-    owner.put_object_lock_configuration(Bucket=NAME, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    owner.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    owner.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
     put_policy(owner, granting({"AWS": PLATFORM}))
     for number, (method, action) in enumerate(actions.items()):
         others = [f"s3:{a}" for a in actions.values() if a != action]
-        without = s3_of(bench, bench.role(CONSUMER, f"without-{number}", allow(others)))
+        without = s3_as(bench, bench.role(CONSUMER, f"without-{number}", allow(others)))
         with refused("403" if method == "head_bucket" else "AccessDenied"):
-            getattr(without, method)(Bucket=NAME)
-        assert getattr(s3_of(bench, bench.role(CONSUMER, f"with-{number}", allow(f"s3:{action}", ARN))), method)(Bucket=NAME)
+            getattr(without, method)(Bucket=BUCKET)
+        assert getattr(s3_as(bench, bench.role(CONSUMER, f"with-{number}", allow(f"s3:{action}", ARN))), method)(Bucket=BUCKET)
     with refused("AccessDenied", "s3:ListAllMyBuckets"):
-        s3_of(bench, bench.role(CONSUMER, "r", allow("s3:ListBucket"))).list_buckets()
+        s3_as(bench, bench.role(CONSUMER, "r", allow("s3:ListBucket"))).list_buckets()
     locked = {"ObjectLockEnabledForBucket": True, "CreateBucketConfiguration": {"LocationConstraint": REGION}}
     with refused("AccessDenied", "PutBucketObjectLockConfiguration"):
-        s3_of(bench, bench.role(CONSUMER, "maker", allow("s3:CreateBucket"))).create_bucket(Bucket="locked", **locked)
+        s3_as(bench, bench.role(CONSUMER, "maker", allow("s3:CreateBucket"))).create_bucket(Bucket="locked", **locked)
+
+
+def test_the_policy_is_for_the_owners_account_only(bench, owner):
+    put_policy(owner, granting({"AWS": PRODUCER}))
+    theirs = bench.admin(PRODUCER, "s3")
+    calls = (theirs.get_bucket_policy, theirs.delete_bucket_policy, lambda **at: put_policy(theirs, granting({"AWS": PRODUCER})))
+    for call in calls:
+        with refused("MethodNotAllowed", status=405):
+            call(Bucket=BUCKET)
+    put_policy(owner, granting({"AWS": PRODUCER}, "s3:ListBucket"))
+    for call in calls:
+        with refused("AccessDenied", status=403):
+            call(Bucket=BUCKET)
 
 
 # The policy as a document
+
+
+@pytest.mark.parametrize(
+    "statement, public",
+    [
+        (granting("*"), True),
+        (granting({"AWS": "*"}), True),
+        (granting("*", effect="Deny"), False),
+        (granting({"AWS": PRODUCER}), False),
+        (granting("*", StringEquals={"aws:SourceVpce": "vpce-1"}), False),
+        (granting("*", StringLike={"aws:SourceVpce": "*"}), True),
+        (granting("*", StringNotEquals={"aws:SourceVpce": "vpce-1"}), True),
+        (granting("*", Bool={"aws:SecureTransport": "true"}), True),
+    ],
+)
+def test_a_policy_must_not_let_everybody_in(bench, owner, statement, public):
+    if not public:
+        put_policy(owner, statement)
+        return
+    with refused("AccessDenied", "BlockPublicPolicy", 403):
+        put_policy(owner, statement)
+    bench.post("settings", block_public_policies=False)
+    put_policy(owner, statement)
 
 
 @pytest.mark.parametrize(
@@ -274,19 +313,19 @@ def test_a_policy_must_make_sense(owner, wrong, text):
     with refused("MalformedPolicy", text, 400):
         put_policy(owner, wrong)
     with refused("NoSuchBucketPolicy"):
-        owner.get_bucket_policy(Bucket=NAME)
+        owner.get_bucket_policy(Bucket=BUCKET)
 
 
 def test_a_policy_must_be_json(owner):
     with refused("MalformedPolicy"):
-        owner.put_bucket_policy(Bucket=NAME, Policy="{")
+        owner.put_bucket_policy(Bucket=BUCKET, Policy="{")
 
 
 def test_a_role_that_is_gone_leaves_its_id(bench, owner):
     bench.role(PRODUCER, "able", allow("s3:*"))
     put_policy(owner, granting({"AWS": role_arn("able", PRODUCER)}))
     identifier = bench.admin(PRODUCER, "iam").get_role(RoleName="able")["Role"]["RoleId"]
-    shown = lambda: json.loads(owner.get_bucket_policy(Bucket=NAME)["Policy"])["Statement"][0]["Principal"]
+    shown = lambda: json.loads(owner.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"][0]["Principal"]
     assert shown() == {"AWS": role_arn("able", PRODUCER)}
     iam = bench.admin(PRODUCER, "iam")
     iam.delete_role_policy(RoleName="able", PolicyName="test")
@@ -294,12 +333,12 @@ def test_a_role_that_is_gone_leaves_its_id(bench, owner):
     assert shown() == {"AWS": identifier}
     again = bench.role(PRODUCER, "able", allow("s3:*"))
     with refused("AccessDenied"):
-        s3_of(bench, again).get_bucket_location(Bucket=NAME)
+        s3_as(bench, again).get_bucket_location(Bucket=BUCKET)
 
 
 def test_an_account_is_shown_as_its_root(owner):
     put_policy(owner, granting({"AWS": PRODUCER}))
-    statement = json.loads(owner.get_bucket_policy(Bucket=NAME)["Policy"])["Statement"][0]
+    statement = json.loads(owner.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"][0]
     assert statement["Principal"] == {"AWS": f"arn:aws:iam::{PRODUCER}:root"}
 
 

@@ -6,6 +6,10 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
+from .client import CONSUMER
+
+BUCKET = "bench-bucket"
+
 
 @contextmanager
 def refused(code, text="", status=None):
@@ -26,6 +30,11 @@ def tags(kind, **values):
 
 def where(**filters):
     return [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
+
+
+def s3_of(bench, role, *statements, account=CONSUMER):
+    """S3 as a new role with these statements."""
+    return bench.client(bench.role(account, role, *statements), "s3")
 
 
 class World(SimpleNamespace):

@@ -119,6 +119,7 @@ def render(service: str, operation: str, request_id: str, result: Any) -> Answer
     else:
         status = getattr(result, "status", serialized["status_code"])
     if service == "s3":
+        body = rest.rooted(operation, body)
         headers["x-amz-request-id"] = request_id
         if isinstance(result, dict) and result.get("ContentType"):
             headers["Content-Type"] = result["ContentType"]

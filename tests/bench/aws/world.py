@@ -58,6 +58,9 @@ class Consumer(Side):
     unified_studio: bool = False
     # No outbound rule but for HTTPS.
     egress_restricted: bool = False
+    # A bucket to unload into, and a KMS key that it is encrypted with unless a request says otherwise.
+    bucket: bool = False
+    kms_key: bool = False
 
 
 def snake_case(values: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +212,26 @@ class _Builder:
             "executionRoleArn": roles["domain"].arn,
             "executionRoleName": roles["domain"].name,
             "profiles": {"alice": roles["alice"].arn, "bob": roles["domain"].arn},
+            **self._storage(side, number),
         }
+
+    def _storage(self, side: Consumer, number: int) -> dict[str, Any]:
+        """What the options of the side ask for."""
+        made: dict[str, Any] = {}
+        if side.kms_key:
+            key = self.perform(side.account, side.region, "kms:CreateKey", Description=f"unloads-{number}")
+            made["kmsKeyArn"] = key["KeyMetadata"]["Arn"]
+        if side.bucket:
+            made["bucket"] = f"unloads-{side.account}-{number}"
+            here = {} if side.region == "us-east-1" else {"LocationConstraint": side.region}
+            params = {"Bucket": made["bucket"], "CreateBucketConfiguration": here}
+            self.perform(side.account, side.region, "s3:CreateBucket", **params)
+        if side.bucket and side.kms_key:
+            default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": made["kmsKeyArn"]}
+            rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]}
+            params = {"Bucket": made["bucket"], "ServerSideEncryptionConfiguration": rules}
+            self.perform(side.account, side.region, "s3:PutBucketEncryption", **params)
+        return made
 
     def _studio_group(self, side: Consumer, vpc_id: str, number: int) -> str:
         """In the consumer's account, also where the VPC is another's."""

@@ -93,7 +93,6 @@ fn made(driver: &Driver) -> BTreeMap<(EffectKind, String), usize> {
             Effect::CreateRoute { .. } => effect.target(),
             Effect::AuthorizeSecurityGroupIngress { group, permit, .. }
             | Effect::AuthorizeSecurityGroupEgress { group, permit, .. } => format!("{group} {permit}"),
-            Effect::AddClusterIamRole { role_arn, .. } => role_arn.clone(),
             _ => continue,
         };
         *made.entry((effect.kind(), key)).or_default() += 1;

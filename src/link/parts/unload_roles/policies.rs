@@ -14,7 +14,7 @@ pub fn trusts_controller(request: &Request<'_>) -> String {
 }
 
 /// Redshift, for exactly our database user: every other user of the cluster could else name the role in an UNLOAD of
-/// his own (docs/aws-behaviour.md#roles-for-unload).
+/// his own (docs/aws-behaviour.md#roles-that-a-warehouse-takes-on).
 pub fn trusts_redshift(request: &Request<'_>, facts: &Facts, user: &User) -> String {
     let cluster = &request.spec().producer.cluster.identifier;
     let users = match user {

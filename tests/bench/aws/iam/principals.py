@@ -40,6 +40,8 @@ def account_of(principal: str) -> str | None:
 
 def names(element: Any, principal: Principal, accounts: bool = True) -> bool:
     """Whether a `Principal` element names somebody, if only by naming everybody; with `accounts` also by the account."""
+    if principal.service:
+        return any(value in principal.service_names for value in _named(element, "Service"))
     for value in _named(element):
         if value in (principal.identity_arn, principal.arn, "*"):
             return True
@@ -53,6 +55,6 @@ def names_exactly(element: Any, principal: Principal) -> bool:
     return principal.role is not None and principal.arn in _named(element)
 
 
-def _named(element: Any) -> list[str]:
-    named = element if isinstance(element, str) else element.get("AWS", [])
+def _named(element: Any, kind: str = "AWS") -> list[str]:
+    named = element if isinstance(element, str) else element.get(kind, [])
     return named if isinstance(named, list) else [named]

@@ -8,7 +8,6 @@ from ..access.decision import Need, refusal
 from ..call import Call
 from ..errors import AwsError
 from ..operations import Needs
-from ..state import state
 from .store import Bucket, Upload, find
 
 _ACCOUNT = re.compile(r"\d{12}")
@@ -19,8 +18,7 @@ DENIED = ("AccessDenied", "Access Denied", 403)
 def bucket_of(call: Call) -> Bucket:
     """The bucket that a call names, if it is in the region and is whose the caller expects."""
     bucket = find(call.get("Bucket"))
-    from_anywhere = state.settings.bucket_location_from_anywhere and call.operation == "GetBucketLocation"
-    if bucket.region != call.region and not from_anywhere:
+    if bucket.region != call.region and call.operation != "GetBucketLocation":
         raise AwsError(
             "PermanentRedirect",
             "The bucket you are attempting to access must be addressed using the specified endpoint. "

@@ -4,12 +4,12 @@ import ipaddress
 import re
 from typing import Any
 
-from ..access.decision import Need
+from ..access.decision import Guard, Need
 from ..call import Call
 from ..errors import AwsError
 from ..operations import operation
 from ..state import state
-from .access import bucket_of, on_bucket
+from .access import DENIED, bucket_of, need, on_bucket, permitted
 from .store import Bucket, moment
 
 _NAME = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]")
@@ -57,6 +57,8 @@ def create_bucket(call: Call) -> dict[str, Any]:
         )
     if call.get("ObjectOwnership") not in (None, "BucketOwnerEnforced"):
         raise AwsError("NotImplemented", "the bench has only buckets without ACLs", 501)
+    if (call.get("CreateBucketConfiguration") or {}).get("Tags"):
+        raise AwsError("NotImplemented", "the bench has no tags on buckets", 501)
     if present := state.buckets.get(name):
         _refuse_existing(call, present)
     bucket = Bucket(name, call.account, call.region, call.partition)
@@ -107,13 +109,25 @@ def canonical_id(account: str) -> str:
     return f"{int(account):064x}"
 
 
-@operation("s3:HeadBucket", needs=on_bucket("ListBucket"))
+@operation("s3:HeadBucket", needs=lambda call: [])
 def head_bucket(call: Call) -> dict[str, Any]:
-    """Whether the bucket is there and may be looked into."""
-    return {"BucketRegion": bucket_of(call).region, "AccessPointAlias": False}
+    """Whether the bucket is there and may be looked into. Where it is everybody gets to know."""
+    bucket = bucket_of(call)
+    if not permitted(call, need(call, bucket, "ListBucket")):
+        raise AwsError(*DENIED, {"x-amz-bucket-region": bucket.region})
+    return {"BucketRegion": bucket.region, "AccessPointAlias": False}
 
 
-@operation("s3:GetBucketLocation", needs=on_bucket("GetBucketLocation"))
+def _on_location(call: Call) -> list[Need]:
+    """In another region than its own the bucket's policy does not apply, so that only its own account is answered."""
+    bucket = bucket_of(call)
+    needed = need(call, bucket, "GetBucketLocation")
+    if bucket.region != call.region:
+        needed.guard = Guard(bucket.account, None)
+    return [needed]
+
+
+@operation("s3:GetBucketLocation", needs=_on_location)
 def get_bucket_location(call: Call) -> dict[str, Any]:
     """The region; nothing for the first of them."""
     region = bucket_of(call).region
