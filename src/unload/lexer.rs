@@ -139,15 +139,14 @@ impl<'a> Lexer<'a> {
             self.skip(rest.find('\n').unwrap_or(rest.len()));
             return Ok(());
         }
-        if rest.starts_with("/*") {
-            let end = rest[2..].find("*/").map(|end| end + 2).ok_or(QueryError::OpenComment { at })?;
-            return match rest[2..end + 1].find("/*") {
-                Some(inner) => Err(QueryError::NestedComment { at: at + 2 + inner }),
-                None => {
-                    self.skip(end + 2);
-                    Ok(())
-                }
-            };
+        if let Some(comment) = rest.strip_prefix("/*") {
+            let end = comment.find("*/").ok_or(QueryError::OpenComment { at })?;
+            // with the star of the end: `/*/` begins another for some
+            if let Some(inner) = comment[..=end].find("/*") {
+                return Err(QueryError::NestedComment { at: at + 2 + inner });
+            }
+            self.skip(end + 4);
+            return Ok(());
         }
         if is_space(next) {
             self.text.push(next);
@@ -231,7 +230,8 @@ impl<'a> Lexer<'a> {
     /// Digits, decimals and an exponent: in `1.LIMIT` and `1e5LIMIT` a keyword follows.
     fn number(&mut self) {
         let rest = self.rest();
-        let digits = |from: usize| rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |end| from + end);
+        let digits =
+            |from: usize| rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |end| from + end);
         let mut end = digits(0);
         if rest[end..].starts_with('.') {
             end = digits(end + 1);

@@ -34,13 +34,17 @@ pub enum QueryError {
     #[error("the query is empty: write a SELECT")]
     Empty,
     /// Longer than any statement may be.
-    #[error("the query has {bytes} bytes with its quotes doubled, and a statement may have {STATEMENT_MAX}: make a view of it and select from that")]
+    #[error(
+        "the query has {bytes} bytes with its quotes doubled, and a statement may have {STATEMENT_MAX}: make a view of it and select from that"
+    )]
     TooLong {
         /// Its length.
         bytes: usize,
     },
     /// `\`.
-    #[error("a backslash at byte {at}: Redshift may take it for an escape or for itself, so it is refused; write CHR(92) instead, as in 'a' || CHR(92) || 'b'")]
+    #[error(
+        "a backslash at byte {at}: Redshift may take it for an escape or for itself, so it is refused; write CHR(92) instead, as in 'a' || CHR(92) || 'b'"
+    )]
     Backslash {
         /// Where.
         at: usize,
@@ -76,19 +80,25 @@ pub enum QueryError {
         code: u32,
     },
     /// `$` that might begin a quote or a parameter.
-    #[error("a dollar sign at byte {at}: quoting by $$ and parameters like $1 are refused; write literals in single quotes, and names with dollar signs in double quotes")]
+    #[error(
+        "a dollar sign at byte {at}: quoting by $$ and parameters like $1 are refused; write literals in single quotes, and names with dollar signs in double quotes"
+    )]
     Dollar {
         /// Where.
         at: usize,
     },
     /// A literal without end.
-    #[error("the literal that begins at byte {at} does not end: close it by a single quote, and double the quotes in it")]
+    #[error(
+        "the literal that begins at byte {at} does not end: close it by a single quote, and double the quotes in it"
+    )]
     OpenLiteral {
         /// Where.
         at: usize,
     },
     /// A quoted name without end.
-    #[error("the name that begins at byte {at} does not end: close it by a double quote, and double the double quotes in it")]
+    #[error(
+        "the name that begins at byte {at} does not end: close it by a double quote, and double the double quotes in it"
+    )]
     OpenName {
         /// Where.
         at: usize,
@@ -122,7 +132,9 @@ pub enum QueryError {
         closing: char,
     },
     /// Something after a semicolon.
-    #[error("the semicolon at byte {at} ends the statement, and another follows: write one SELECT, and one job for each")]
+    #[error(
+        "the semicolon at byte {at} ends the statement, and another follows: write one SELECT, and one job for each"
+    )]
     Several {
         /// Where.
         at: usize,
@@ -134,13 +146,17 @@ pub enum QueryError {
         at: usize,
     },
     /// Another statement.
-    #[error("the query has to be one SELECT, or WITH and one SELECT, and at byte {at} it is not: begin it so, without parentheses around it")]
+    #[error(
+        "the query has to be one SELECT, or WITH and one SELECT, and at byte {at} it is not: begin it so, without parentheses around it"
+    )]
     NotSelect {
         /// Where.
         at: usize,
     },
     /// LIMIT and its like in the outermost SELECT.
-    #[error("{word} at byte {at} stands in the outer SELECT, where UNLOAD takes none: put it into a subquery, as in SELECT * FROM (SELECT ... {word} ...) AS t")]
+    #[error(
+        "{word} at byte {at} stands in the outer SELECT, where UNLOAD takes none: put it into a subquery, as in SELECT * FROM (SELECT ... {word} ...) AS t"
+    )]
     OuterLimit {
         /// Where.
         at: usize,
@@ -166,7 +182,8 @@ pub enum QueryError {
 /// What begins a statement that changes something, or does anything but read.
 const CHANGES: [&str; 24] = [
     "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COPY", "UNLOAD",
-    "CALL", "EXECUTE", "PREPARE", "SET", "RESET", "BEGIN", "COMMIT", "ROLLBACK", "VACUUM", "ANALYZE", "LOCK", "DECLARE",
+    "CALL", "EXECUTE", "PREPARE", "SET", "RESET", "BEGIN", "COMMIT", "ROLLBACK", "VACUUM", "ANALYZE", "LOCK",
+    "DECLARE",
 ];
 
 /// What joins two SELECTs into one query.
@@ -205,7 +222,8 @@ fn read(query: &str) -> Result<Lexed<'_>, QueryError> {
     let lexed = lex(query)?;
     let first = lexed.tokens.first().ok_or(QueryError::Empty)?;
     if !first.is_one_of(&["SELECT", "WITH"]) {
-        return Err(named(first, &CHANGES).map_or(QueryError::NotSelect { at: first.at }, |word| QueryError::Changes { at: first.at, word }));
+        return Err(named(first, &CHANGES)
+            .map_or(QueryError::NotSelect { at: first.at }, |word| QueryError::Changes { at: first.at, word }));
     }
     words(&lexed.tokens)?;
     Ok(lexed)
@@ -284,7 +302,8 @@ fn parse(lexed: &Lexed<'_>) -> Result<Option<String>, QueryError> {
             lexed.tokens.len()
         )));
     }
-    let parsed = Parser::new(&RedshiftSqlDialect {}).try_with_sql(&lexed.text).and_then(|mut parser| parser.parse_statements());
+    let parsed =
+        Parser::new(&RedshiftSqlDialect {}).try_with_sql(&lexed.text).and_then(|mut parser| parser.parse_statements());
     match parsed.as_deref() {
         Ok([Statement::Query(query)]) => one_select(query).map(|()| None),
         Ok([_]) => Err(QueryError::NotSelect { at: 0 }),

@@ -42,7 +42,9 @@ pub enum StatementError {
         allowed: &'static str,
     },
     /// Longer than any statement may be.
-    #[error("the statement has {bytes} bytes, and may have {STATEMENT_MAX}: make a view of the query and select from that")]
+    #[error(
+        "the statement has {bytes} bytes, and may have {STATEMENT_MAX}: make a view of the query and select from that"
+    )]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -261,7 +263,8 @@ fn is_bucket(name: &str) -> bool {
 fn is_region(name: &str) -> bool {
     let mut parts = name.split('-');
     let first = parts.next().is_some_and(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase()));
-    let last = parts.next_back().is_some_and(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
+    let last =
+        parts.next_back().is_some_and(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
     let between: Vec<_> = parts.collect();
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
     first && last && name.len() <= 32 && !between.is_empty() && between.iter().all(word)

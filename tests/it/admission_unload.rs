@@ -33,10 +33,7 @@ fn fixed() -> Value {
 
 /// With everything that may be given.
 fn full() -> Value {
-    let mut spec = with(
-        "csv",
-        &json!({"delimiter": ";", "header": true, "nullAs": "NULL", "compression": "Gzip"}),
-    );
+    let mut spec = with("csv", &json!({"delimiter": ";", "header": true, "nullAs": "NULL", "compression": "Gzip"}));
     let more = json!({"partitionBy": ["city"], "includePartitionColumns": true, "maxFileSize": "256MB", "parallel": false,
         "encryption": {"auto": true}, "extension": "csv.gz"});
     spec["output"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -154,7 +151,8 @@ const CREATION: [Rule; 25] = [
         refused: |spec| spec["output"]["text"]["delimiter"] = "\t".into(),
         message: "fixedWidth does not go with delimiter: give one of them",
         taken: |spec| {
-            spec["output"]["text"] = json!({"delimiter": "\t", "header": true, "addQuotes": true, "escape": true, "nullAs": ""});
+            spec["output"]["text"] =
+                json!({"delimiter": "\t", "header": true, "addQuotes": true, "escape": true, "nullAs": ""});
         },
     },
     Rule {

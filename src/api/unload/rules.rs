@@ -97,9 +97,7 @@ pub const FIXED_WIDTH_ESCAPE: OutputRule = OutputRule {
 pub const ONE_ENCRYPTION: OutputRule = OutputRule {
     cel: "!has(self.encryption) || has(self.encryption.kmsKeyArn) != (has(self.encryption.auto) && self.encryption.auto)",
     message: "encryption is either kmsKeyArn or auto: true; leave encryption out for the link's key or SSE-S3",
-    holds: |output| {
-        output.encryption.as_ref().is_none_or(|by| by.kms_key_arn.is_some() != (by.auto == Some(true)))
-    },
+    holds: |output| output.encryption.as_ref().is_none_or(|by| by.kms_key_arn.is_some() != (by.auto == Some(true))),
 };
 
 /// Redshift takes column names in any case.

@@ -225,7 +225,13 @@ mod tests {
     fn what_no_pattern_makes_is_refused_in_code() {
         let bad: [(&Shape, &[&str]); 8] = [
             (&PATH, &["", "/", "a", "/a/", "a//b/", "_a/", ".a/", "../", "a b/", "a'/", "a/../", "ä/", "a\n/", "-a/"]),
-            (&MAX_FILE_SIZE, &["", "MB", "5", "5mb", "5 MB", ".5MB", "5.MB", "5.0001MB", "12345MB", "-5MB", "5e3MB", "5KB", "5.5.5MB"]),
+            (
+                &MAX_FILE_SIZE,
+                &[
+                    "", "MB", "5", "5mb", "5 MB", ".5MB", "5.MB", "5.0001MB", "12345MB", "-5MB", "5e3MB", "5KB",
+                    "5.5.5MB",
+                ],
+            ),
             (&ROW_GROUP_SIZE, &["", "MB", "1MB", "64", "64GB", "64.5MB", "1000MB"]),
             (&DELIMITER, &["", "'", "\"", "\\", "\n", "\r", "||", "ä", "\u{7f}", "\0"]),
             (&NULL_AS, &["'", "\\N", "\t", "\n", "ä", "\u{200b}"]),

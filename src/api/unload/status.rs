@@ -115,8 +115,7 @@ pub fn size_text(bytes: u64) -> String {
 /// Seconds for people, as kubectl prints durations: two units at most.
 #[must_use]
 pub fn duration_text(seconds: u64) -> String {
-    let (days, hours, minutes, rest) =
-        (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     match (days, hours, minutes, rest) {
         (0, 0, 0, s) => format!("{s}s"),
         (0, 0, m, 0) => format!("{m}m"),
@@ -145,7 +144,16 @@ mod tests {
         for (bytes, text) in sizes {
             assert_eq!(size_text(bytes), text, "{bytes}");
         }
-        let durations = [(0, "0s"), (59, "59s"), (60, "1m"), (192, "3m12s"), (3_600, "1h"), (7_260, "2h1m"), (90_000, "1d1h"), (86_400, "1d")];
+        let durations = [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (192, "3m12s"),
+            (3_600, "1h"),
+            (7_260, "2h1m"),
+            (90_000, "1d1h"),
+            (86_400, "1d"),
+        ];
         for (seconds, text) in durations {
             assert_eq!(duration_text(seconds), text, "{seconds}");
         }

@@ -39,7 +39,14 @@ fn expected(query: &str) -> Vec<Seen> {
     static TOKENS: LazyLock<Vec<Seen>> = LazyLock::new(|| {
         let word = |text: &str| Seen::Word(text.into());
         let literal = |text: &str| Seen::Literal(text.into());
-        let begin = [word("UNLOAD"), Seen::Sign('('), Seen::Open, Seen::Sign(')'), word("TO"), literal("s3://bucket/p/0b6c/1/")];
+        let begin = [
+            word("UNLOAD"),
+            Seen::Sign('('),
+            Seen::Open,
+            Seen::Sign(')'),
+            word("TO"),
+            literal("s3://bucket/p/0b6c/1/"),
+        ];
         let role = [word("IAM_ROLE"), literal("arn:aws:iam::111122223333:role/a")];
         let options = ["FORMAT", "AS", "CSV", "MANIFEST", "VERBOSE"].map(word);
         begin.into_iter().chain(role).chain(options).collect()
@@ -114,9 +121,44 @@ fn longer_strings_of_dangerous_characters_stay_within() {
 /// Pieces of queries, good and bad.
 fn piece() -> impl Strategy<Value = String> {
     let whole = prop::sample::select(vec![
-        "SELECT", "WITH x AS (", "FROM t", "UNION ALL", "LIMIT 1", "INTO", "''", "'a''b'", "\"a\"\"b\"", "$$", "$a$", "a$b", "--",
-        "/*", "*/", ";", "1.5e3", "::int", "CASE WHEN a THEN b END", "x[0]", "E'a'", "U&'a'", "OVER (PARTITION BY a)", "DELETE",
-        ")", "(", ",", "AS", "MATERIALIZED", "TOP 3", "NOT", "INTERVAL '1 day'", "*", "é", "\u{a0}", "\u{202e}", "\r", "\u{feff}",
+        "SELECT",
+        "WITH x AS (",
+        "FROM t",
+        "UNION ALL",
+        "LIMIT 1",
+        "INTO",
+        "''",
+        "'a''b'",
+        "\"a\"\"b\"",
+        "$$",
+        "$a$",
+        "a$b",
+        "--",
+        "/*",
+        "*/",
+        ";",
+        "1.5e3",
+        "::int",
+        "CASE WHEN a THEN b END",
+        "x[0]",
+        "E'a'",
+        "U&'a'",
+        "OVER (PARTITION BY a)",
+        "DELETE",
+        ")",
+        "(",
+        ",",
+        "AS",
+        "MATERIALIZED",
+        "TOP 3",
+        "NOT",
+        "INTERVAL '1 day'",
+        "*",
+        "é",
+        "\u{a0}",
+        "\u{202e}",
+        "\r",
+        "\u{feff}",
     ]);
     prop_oneof![
         4 => whole.prop_map(ToOwned::to_owned),

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/redshift-link/a", "arn:aws:iam::444455556666:role/redshift-link/b"];
+const ROLES: [&str; 2] =
+    ["arn:aws:iam::111122223333:role/redshift-link/a", "arn:aws:iam::444455556666:role/redshift-link/b"];
 const KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/mrk-0123";
 
 fn to() -> Destination {
@@ -75,10 +76,16 @@ fn each_option_is_written() {
                 "header": false, "addQuotes": false, "escape": false}}),
             vec!["FIXEDWIDTH AS 'id:10,city:100'", "NULL AS '-'", "MANIFEST VERBOSE"],
         ),
-        (json!({"csv": {}, "partitionBy": ["city"]}), vec!["FORMAT AS CSV", "PARTITION BY (\"city\")", "MANIFEST VERBOSE"]),
+        (
+            json!({"csv": {}, "partitionBy": ["city"]}),
+            vec!["FORMAT AS CSV", "PARTITION BY (\"city\")", "MANIFEST VERBOSE"],
+        ),
         (json!({"csv": {}, "parallel": true}), vec!["FORMAT AS CSV", "MANIFEST VERBOSE", "PARALLEL ON"]),
         (json!({"csv": {}, "encryption": {"auto": true}}), vec!["FORMAT AS CSV", "MANIFEST VERBOSE", "ENCRYPTED AUTO"]),
-        (json!({"csv": {}, "maxFileSize": "6.2GB"}), vec!["FORMAT AS CSV", "MANIFEST VERBOSE", "MAXFILESIZE AS 6.2 GB"]),
+        (
+            json!({"csv": {}, "maxFileSize": "6.2GB"}),
+            vec!["FORMAT AS CSV", "MANIFEST VERBOSE", "MAXFILESIZE AS 6.2 GB"],
+        ),
         (json!({"csv": {}, "extension": "csv.gz"}), vec!["FORMAT AS CSV", "MANIFEST VERBOSE", "EXTENSION 'csv.gz'"]),
     ];
     for (fields, expected) in cases {
@@ -114,7 +121,13 @@ fn each_rule_both_ways() {
         (&rules::ONE_FORMAT, vec![json!({}), json!({"csv": {}, "text": {}})], vec![json!({"text": {}})]),
         (
             &rules::FILE_SIZE,
-            vec![size("csv", "4.999MB"), size("csv", "6201MB"), size("csv", "6.201GB"), size("csv", "0.004GB"), size("csv", "6200GB")],
+            vec![
+                size("csv", "4.999MB"),
+                size("csv", "6201MB"),
+                size("csv", "6.201GB"),
+                size("csv", "0.004GB"),
+                size("csv", "6200GB"),
+            ],
             vec![size("csv", "5MB"), size("csv", "6200MB"), size("csv", "6.2GB"), size("csv", "0.005GB")],
         ),
         (
@@ -155,7 +168,10 @@ fn each_rule_both_ways() {
                 json!({"csv": {}, "encryption": {"auto": false}}),
                 json!({"csv": {}, "encryption": {"auto": true, "kmsKeyArn": KEY}}),
             ],
-            vec![json!({"csv": {}, "encryption": {"auto": true}}), json!({"csv": {}, "encryption": {"auto": false, "kmsKeyArn": KEY}})],
+            vec![
+                json!({"csv": {}, "encryption": {"auto": true}}),
+                json!({"csv": {}, "encryption": {"auto": false, "kmsKeyArn": KEY}}),
+            ],
         ),
         (
             &rules::PARTITION_COLUMNS,
@@ -211,7 +227,9 @@ fn what_a_format_does_not_know_is_no_field_of_it() {
 fn what_others_give_is_checked_too() {
     let new = Destination::new;
     assert!(new("a.b-c", "us-gov-west-1", "", "a=b/c.d/", "0b6c", 1).is_ok());
-    for bucket in ["", "ab", "Abc", "a'b", "a/b", "-ab", "ab-", "a..b", "my-point-0123-s3alias", "abc--x-s3", &"a".repeat(64)] {
+    for bucket in
+        ["", "ab", "Abc", "a'b", "a/b", "-ab", "ab-", "a..b", "my-point-0123-s3alias", "abc--x-s3", &"a".repeat(64)]
+    {
         assert!(new(bucket, "eu-west-1", "", "a/", "0", 1).is_err(), "{bucket}");
     }
     for region in ["", "eu", "eu-west", "eu-west-", "eu-west-+1", "eu--1", "EU-west-1", "eu-west-1'", "eu-west-100"] {
@@ -228,7 +246,9 @@ fn what_others_give_is_checked_too() {
     assert!(new("abc", "eu-west-1", "", "a/", "0", 0).is_err());
     assert!(new("abc", "eu-west-1", &"a/".repeat(380), "a/", "0", 1).is_ok());
     assert!(new("abc", "eu-west-1", &"a/".repeat(384), "a/", "0", 1).unwrap_err().to_string().contains("too long"));
-    let with = |roles: &[&str]| statement(&check("SELECT 1").unwrap(), &output(&json!({"csv": {}})), &to(), roles, "eu-west-1");
+    let with = |roles: &[&str]| {
+        statement(&check("SELECT 1").unwrap(), &output(&json!({"csv": {}})), &to(), roles, "eu-west-1")
+    };
     let long = format!("arn:aws:iam::111122223333:role/{}", "a".repeat(600));
     for role in [
         "",

@@ -36,7 +36,9 @@ fn what_redshift_takes_is_taken() {
 
 #[test]
 fn what_the_parser_does_not_know_is_taken_with_a_warning() {
-    for query in ["SELECT APPROXIMATE PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY a) FROM t x y z", "SELECT a.b[0 FOR] FROM t"] {
+    for query in
+        ["SELECT APPROXIMATE PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY a) FROM t x y z", "SELECT a.b[0 FOR] FROM t"]
+    {
         let checked = check(query).unwrap_or_else(|error| panic!("{query:?}: {error}"));
         let warning = checked.warning().unwrap_or_else(|| panic!("{query}: known"));
         assert!(warning.contains("Redshift") && warning.contains("Line: 1"), "{warning}");

@@ -113,15 +113,20 @@ fn next(rest: &str) -> Option<(Option<Seen>, &str)> {
         return Some(comment.split_once("*/").map_or((Some(Seen::Open), ""), |(_, left)| (None, left)));
     }
     if let Some((tag, left)) = dollar(rest) {
-        return Some(left.split_once(tag).map_or((Some(Seen::Open), ""), |(value, left)| {
-            (Some(Seen::Literal(value.into())), left)
-        }));
+        return Some(
+            left.split_once(tag)
+                .map_or((Some(Seen::Open), ""), |(value, left)| (Some(Seen::Literal(value.into())), left)),
+        );
     }
     let after = &rest[first.len_utf8()..];
     Some(match first {
         ' ' | '\t' | '\n' => (None, after),
-        '\'' => value(after, String::new(), true).map_or((Some(Seen::Open), ""), |(v, left)| (Some(Seen::Literal(v)), left)),
-        '"' => value(after, String::new(), false).map_or((Some(Seen::Open), ""), |(v, left)| (Some(Seen::Name(v)), left)),
+        '\'' => {
+            value(after, String::new(), true).map_or((Some(Seen::Open), ""), |(v, left)| (Some(Seen::Literal(v)), left))
+        }
+        '"' => {
+            value(after, String::new(), false).map_or((Some(Seen::Open), ""), |(v, left)| (Some(Seen::Name(v)), left))
+        }
         _ if is_word(first) => {
             // a word ends where `$$` or `$tag$` may begin
             let end = rest.char_indices().skip(1).find(|(i, c)| !is_word(*c) || dollar(&rest[*i..]).is_some());
@@ -145,14 +150,14 @@ fn value(rest: &str, mut so_far: String, is_literal: bool) -> Option<(String, &s
     let end = rest.find([quote, '\\'])?;
     so_far.push_str(&rest[..end]);
     let tail = &rest[end..];
-    if tail.starts_with('\\') {
-        let escaped = tail[1..].chars().next()?;
-        if is_literal {
-            so_far.push(escaped);
-            return value(&tail[1 + escaped.len_utf8()..], so_far, is_literal);
+    if let Some(after) = tail.strip_prefix('\\') {
+        if !is_literal {
+            so_far.push('\\');
+            return value(after, so_far, is_literal);
         }
-        so_far.push('\\');
-        return value(&tail[1..], so_far, is_literal);
+        let escaped = after.chars().next()?;
+        so_far.push(escaped);
+        return value(&after[escaped.len_utf8()..], so_far, is_literal);
     }
     if tail[1..].starts_with(quote) {
         so_far.push(quote);
