@@ -53,8 +53,11 @@ fn what_the_parser_does_not_know_is_taken_with_a_warning() {
 fn what_is_too_deep_or_too_long_for_the_parser_is_taken_with_a_warning() {
     let deep = |open: &str, close: &str, n| format!("SELECT {}1{} FROM t", open.repeat(n), close.repeat(n));
     let shapes = [
-        deep("(", ")", 31),
+        deep("(", ")", 17),
+        deep("a.trim(", ")", 5),
+        deep("a.trim(", ")", 9_000),
         deep("f(", ")", 5_000),
+        deep("(", ")", 45_000),
         deep("NOT ", "", 2_000),
         deep("CASE WHEN a THEN ", " END", 1_000),
         deep("1+", "", 40_000),
@@ -64,7 +67,12 @@ fn what_is_too_deep_or_too_long_for_the_parser_is_taken_with_a_warning() {
     for query in shapes {
         assert!(taken(&query).1, "{}", &query[..40]);
     }
-    for query in [deep("(", ")", 20), deep("1+", "", 2_400), format!("SELECT 1{}", " UNION SELECT 1".repeat(1_500))] {
+    for query in [
+        deep("(", ")", 16),
+        deep("a.f(", ")", 4),
+        deep("1+", "", 2_400),
+        format!("SELECT 1{}", " UNION SELECT 1".repeat(1_500)),
+    ] {
         assert!(!taken(&query).1, "{}", &query[..40]);
     }
 }
