@@ -1,6 +1,6 @@
 //! redshift-link joins an Amazon Redshift warehouse in one AWS account to its users in another.
 //!
-//! Dependencies point one way: [`api`] <- [`aws`] <- `link` <- `app`. See docs/design.md.
+//! Dependencies point one way: [`api`] <- [`aws`] <- `link` <- [`unload`] <- `app`. See docs/design.md.
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -10,3 +10,4 @@ pub mod cli;
 pub mod kubernetes;
 pub mod link;
 pub mod observability;
+pub mod unload;

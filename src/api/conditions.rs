@@ -13,8 +13,14 @@ pub mod types {
     pub const STALLED: &str = "Stalled";
     /// In mode Plan: the plan in status is whole.
     pub const PLANNED: &str = "Planned";
-    /// The link is suspended.
+    /// The object is suspended.
     pub const SUSPENDED: &str = "Suspended";
+    /// A job is done.
+    pub const COMPLETE: &str = "Complete";
+    /// A job is given up.
+    pub const FAILED: &str = "Failed";
+    /// Whether a job's query is SQL that this program knows; Unknown lets it through, and the warehouse decides.
+    pub const QUERY_CHECKED: &str = "QueryChecked";
 }
 
 /// The message of a condition has at most this many bytes (the API server's limit is 32768).

@@ -4,10 +4,12 @@ pub mod conditions;
 mod crd;
 pub mod link;
 pub mod status;
+pub mod unload;
 
 pub use crd::{CrdFile, crds};
 pub use link::{CrossAccountRedshiftLink, CrossAccountRedshiftLinkSpec};
 pub use status::LinkStatus;
+pub use unload::{UnloadJob, UnloadJobSpec};
 
 /// The finalizer that keeps a link until nothing of it is left at AWS.
 pub const FINALIZER: &str = "redshiftlink.dev/link";

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 const NAMESPACE: &str = "admission";
 
-type Make = fn() -> Value;
-type Change = fn(&mut Value);
+pub type Make = fn() -> Value;
+pub type Change = fn(&mut Value);
 
 fn studio() -> Value {
     json!({
@@ -39,11 +39,11 @@ fn object(name: &str, spec: &Value) -> String {
 }
 
 /// A good object, a change that is refused with a message, and one nearby that is taken.
-struct Rule {
-    of: fn() -> Value,
-    refused: Change,
-    message: &'static str,
-    taken: Change,
+pub struct Rule {
+    pub of: Make,
+    pub refused: Change,
+    pub message: &'static str,
+    pub taken: Change,
 }
 
 const CREATION: [Rule; 10] = [
@@ -225,7 +225,8 @@ fn plane() -> &'static ControlPlane {
     plane
 }
 
-fn messages(schema: &Value) -> BTreeSet<String> {
+/// The messages of all rules of a definition.
+pub fn messages(schema: &Value) -> BTreeSet<String> {
     let own = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
     let own = own.map(|rule| rule["message"].as_str().expect("each rule has a message").to_owned());
     let below = schema.as_object().into_iter().flat_map(|fields| fields.values());
@@ -233,9 +234,8 @@ fn messages(schema: &Value) -> BTreeSet<String> {
 }
 
 /// Asks the API server to take an object, without keeping it.
-fn ask(plane: &ControlPlane, verb: &[&str], name: &str, spec: &Value) -> Result<String, String> {
-    let arguments = [verb, &["--dry-run=server", "--validate=strict", "-f", "-"]].concat();
-    plane.try_kubectl(&arguments, &object(name, spec))
+pub fn ask(plane: &ControlPlane, verb: &str, object: &str) -> Result<String, String> {
+    plane.try_kubectl(&[verb, "--dry-run=server", "--validate=strict", "-f", "-"], object)
 }
 
 #[test]
@@ -245,19 +245,19 @@ fn each_rule_refuses_and_takes() {
         plane.apply(&object(&format!("there-{index}"), &kind()));
     }
     let mut tried = BTreeSet::new();
-    let creation = CREATION.iter().map(|rule| (rule, &["create"][..], "new"));
+    let creation = CREATION.iter().map(|rule| (rule, "create", "new"));
     let updates = UPDATES.iter().map(|rule| {
         let there = if (rule.of)()["consumer"].get("studio").is_some() { "there-0" } else { "there-1" };
-        (rule, &["replace"][..], there)
+        (rule, "replace", there)
     });
     for (rule, verb, name) in creation.chain(updates) {
         let mut bad = (rule.of)();
         (rule.refused)(&mut bad);
-        let refusal = ask(plane, verb, name, &bad).expect_err(rule.message);
+        let refusal = ask(plane, verb, &object(name, &bad)).expect_err(rule.message);
         assert!(refusal.contains(rule.message), "{}: {refusal}", rule.message);
         let mut good = (rule.of)();
         (rule.taken)(&mut good);
-        ask(plane, verb, name, &good).unwrap_or_else(|error| panic!("beside {}: {error}", rule.message));
+        ask(plane, verb, &object(name, &good)).unwrap_or_else(|error| panic!("beside {}: {error}", rule.message));
         tried.insert(rule.message.to_owned());
     }
     let definition: Value = serde_saphyr::from_str(&redshift_link::api::crds()[0].yaml).expect("YAML");
@@ -274,7 +274,7 @@ fn what_has_the_wrong_shape_is_refused_with_its_field() {
     for (field, kind, change) in SHAPES {
         let mut spec = kind();
         change(&mut spec);
-        let refusal = ask(plane, &["create"], "new", &spec).expect_err(field);
+        let refusal = ask(plane, "create", &object("new", &spec)).expect_err(field);
         assert!(refusal.contains(field), "{field}: {refusal}");
     }
 }
@@ -286,9 +286,11 @@ fn an_object_just_made_has_observed_no_generation() {
     plane.apply(&object("fresh", &studio()));
     let made = plane.get("rslink", NAMESPACE, "fresh").expect("there");
     assert_eq!(made["status"], json!({"observedGeneration": -1}));
+    let found = plane.kubectl(&["get", "redshiftlink", "-n", NAMESPACE]);
+    assert!(found.contains("crossaccountredshiftlink.redshiftlink.dev/fresh"), "all kinds by their category: {found}");
     let found = plane.kubectl(&[
         "get",
-        "redshiftlink",
+        "rslink",
         "-n",
         NAMESPACE,
         "--field-selector",
