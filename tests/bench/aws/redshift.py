@@ -101,7 +101,7 @@ def modify_cluster_iam_roles(call: Call) -> dict[str, Any]:
     added, removed = call.get("AddIamRoles", []), call.get("RemoveIamRoles", [])
     _check_roles(call, added, removed)
     if not cluster.status.startswith("available"):
-        raise AwsError("InvalidClusterState", f"The cluster {cluster.cluster_identifier} is {cluster.status}.")
+        raise AwsError("InvalidClusterState", f"The cluster {cluster.cluster_identifier} is not in the available state.")
     roles = associations(cluster)
     under_way = any(role.status != IN_SYNC for role in roles.values())
     if under_way and not state.settings.cluster_role_changes_may_overlap:

@@ -43,14 +43,25 @@ def settle(bench, seconds=0):
 
 
 def test_roles_come_and_go_by_and_by(bench, redshift):
+    settle(bench, 60)
     assert described(redshift) == {}
     assert modify(redshift, [role("a"), role("b")]) == {role("a"): "adding", role("b"): "adding"}
     assert set(described(redshift).values()) == {"adding"}
-    time.sleep(0.25)
+    settle(bench)
     assert described(redshift) == {role("a"): "in-sync", role("b"): "in-sync"}
+    settle(bench, 60)
     assert modify(redshift, remove=[role("a")]) == {role("a"): "removing", role("b"): "in-sync"}
-    time.sleep(0.25)
+    settle(bench)
     assert described(redshift) == {role("b"): "in-sync"}
+
+
+def test_unless_told_otherwise_it_takes_a_moment(bench, redshift):
+    modify(redshift, [role("a")])
+    time.sleep(0.3)
+    assert described(redshift) == {role("a"): "in-sync"}
+    modify(redshift, remove=[role("a")])
+    time.sleep(0.3)
+    assert described(redshift) == {}
 
 
 def test_others_roles_stay(bench, redshift):
