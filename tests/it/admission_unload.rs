@@ -4,6 +4,7 @@ use super::admission::{Change, Make, Rule, ask, messages};
 use crate::bench::control_plane::ControlPlane;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Once;
 
 const NAMESPACE: &str = "admission-unload";
 
@@ -343,8 +344,13 @@ const SHAPES: [(&str, Make, Change); 48] = [
 ];
 
 fn plane() -> &'static ControlPlane {
+    static DEFINED: Once = Once::new();
     let plane = ControlPlane::shared();
-    plane.namespace(NAMESPACE);
+    DEFINED.call_once(|| {
+        plane.apply(&redshift_link::api::unload_jobs().yaml);
+        plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+        plane.namespace(NAMESPACE);
+    });
     plane
 }
 

@@ -1,4 +1,4 @@
-"""KMS: keys, their policies and aliases (docs/aws-behaviour.md#kms). What other services do with them is in kms_use.py."""
+"""KMS: keys, their policies and aliases (docs/aws-behaviour.md#kms). What S3 does with them: s3/encryption.py."""
 
 import json
 import re
@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .access.decision import Guard, Need, refusal
+from .access.decision import Guard, Need
 from .access.documents import Malformed, parsed, written
+from .access.policy import ALLOW, Context, decide_for
 from .call import Call
 from .errors import AwsError, denied
+from .iam.principals import names
 from .operations import operation
 from .state import now, state
 
@@ -115,7 +117,8 @@ def need_on(call: Call, key: Key, action: str, **keys: Any) -> Need:
 def _on_key(call: Call, aliases: bool = False) -> list[Need]:
     arn, key = locate(call, call.get("KeyId") or "", aliases)
     if key is not None:
-        return [need_on(call, key, call.action)]
+        extra = {"kms:policyname": call.get("PolicyName", "default")} if call.operation.endswith("KeyPolicy") else {}
+        return [need_on(call, key, call.action, **extra)]
     owner = arn.split(":", 5)[4]
     # A key that is not there has no policy: of one's own account it is for the account's policies to say.
     return [Need(call.action, arn, {"kms:calleraccount": call.account}, Guard(owner, None))]
@@ -178,10 +181,11 @@ def _checked_policy(call: Call, arn: str, document: str) -> str:
     except Malformed as error:
         text = "Policy contains a statement with one or more invalid principals." if "principal" in str(error) else str(error)
         raise AwsError("MalformedPolicyDocumentException", text)
-    guard = Guard(call.account, policy, open_to_owner=False)
     keys = {"kms:calleraccount": call.account, **call.origin.keys()}
-    locked_out = refusal(call.principal, call.region, Need("kms:PutKeyPolicy", arn, keys, guard))
-    if locked_out and not call.get("BypassPolicyLockoutSafetyCheck"):
+    context = Context(call.principal, call.region, "kms:PutKeyPolicy", arn, keys)
+    # Only the new policy is looked at: that it leaves the author's account to its own policies is enough.
+    allowed = decide_for(policy, context, lambda element: names(element, call.principal)) == ALLOW
+    if not allowed and not call.get("BypassPolicyLockoutSafetyCheck"):
         text = "The new key policy will not allow you to update the key policy in the future."
         raise AwsError("MalformedPolicyDocumentException", text)
     return policy
@@ -190,7 +194,14 @@ def _checked_policy(call: Call, arn: str, document: str) -> str:
 # Operations
 
 
-@operation("kms:CreateKey")
+def _creation(call: Call) -> list[Need]:
+    bypass = str(bool(call.get("BypassPolicyLockoutSafetyCheck"))).lower()
+    keys = {"kms:calleraccount": call.account, "kms:bypasspolicylockoutsafetycheck": bypass}
+    actions = ["kms:CreateKey", "kms:TagResource"] if call.get("Tags") else ["kms:CreateKey"]
+    return [Need(action, "*", dict(keys)) for action in actions]
+
+
+@operation("kms:CreateKey", needs=_creation)
 def create_key(call: Call) -> dict[str, Any]:
     """A symmetric key; others the bench has not."""
     for name, only in (("KeyUsage", "ENCRYPT_DECRYPT"), ("KeySpec", "SYMMETRIC_DEFAULT"), ("Origin", "AWS_KMS")):

@@ -13,8 +13,10 @@ from .access.decision import Need
 from .call import Call
 from .cluster_roles import ADDING, IN_SYNC, REMOVING, Association, associations
 from .errors import AwsError
+from .iam.principals import find_role
 from .operations import forwarded, operation
 from .state import now, state
+from .sts import trusted_service
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/.+")
 _USER = re.compile(r"[a-zA-Z][a-zA-Z0-9_+.@-]{0,63}")
@@ -80,6 +82,11 @@ def _modification_needs(call: Call) -> list[Need]:
     return [Need(call.action, cluster), *passed]
 
 
+def _trusting(call: Call, arn: str) -> bool:
+    role = find_role(arn)
+    return role is not None and trusted_service(role, "redshift.amazonaws.com", "sts:AssumeRole", call.region)
+
+
 def _check_roles(call: Call, added: list[str], removed: list[str]) -> None:
     for arn in (*added, *removed):
         match = _ROLE.fullmatch(arn)
@@ -88,6 +95,8 @@ def _check_roles(call: Call, added: list[str], removed: list[str]) -> None:
         if arn in added and match.group(1) != call.account:
             reason = "because cross-account pass role is not allowed"
             raise errors.denied(call.service, call.principal.arn, "iam:PassRole", arn, reason)
+        if arn in added and state.settings.attached_roles_must_trust_redshift and not _trusting(call, arn):
+            raise AwsError("InvalidParameterValue", f"The IAM role {arn} is not valid or does not trust Amazon Redshift.")
     if both := set(added) & set(removed):
         raise AwsError("InvalidParameterCombination", f"The role {min(both)} is both added and removed.")
 
@@ -101,7 +110,7 @@ def modify_cluster_iam_roles(call: Call) -> dict[str, Any]:
     added, removed = call.get("AddIamRoles", []), call.get("RemoveIamRoles", [])
     _check_roles(call, added, removed)
     if not cluster.status.startswith("available"):
-        raise AwsError("InvalidClusterState", f"The cluster {cluster.cluster_identifier} is {cluster.status}.")
+        raise AwsError("InvalidClusterState", f"The cluster {cluster.cluster_identifier} is not in the available state.")
     roles = associations(cluster)
     under_way = any(role.status != IN_SYNC for role in roles.values())
     if under_way and not state.settings.cluster_role_changes_may_overlap:

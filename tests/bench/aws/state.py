@@ -42,6 +42,7 @@ class Settings:
     identical_route_succeeds: bool = False
     absent_role_is_not_found: bool = False
     cluster_role_changes_may_overlap: bool = False
+    attached_roles_must_trust_redshift: bool = False
     # Quotas
     peerings_per_vpc: int = 50
     outstanding_peerings_per_account: int = 25

@@ -140,8 +140,8 @@ def credentials(session: Principal) -> dict[str, Any]:
     }
 
 
-def trusted_service(role: Role, service: str, action: str) -> bool:
+def trusted_service(role: Role, service: str, action: str, region: str = "aws-global") -> bool:
     """Whether a role's trust lets an AWS service do an action."""
-    who = Principal(role.account_id, partition=role.partition, service=service)
+    who = Principal(role.account_id, partition=role.partition, service=service, service_region=region)
     trust = Guard(role.account_id, role.assume_role_policy_document, open_to_owner=False)
-    return refusal(who, "aws-global", Need(action, role.arn, guard=trust)) is None
+    return refusal(who, region, Need(action, role.arn, guard=trust)) is None

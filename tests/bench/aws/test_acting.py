@@ -5,6 +5,7 @@ import pytest
 from . import services, world  # noqa: F401
 from .acting import REDSHIFT, assume_as_service, assume_chain, assume_next
 from .client import CONSUMER, PRODUCER, REGION, allow, by, document
+from .cluster_roles import set_role, usable
 from .engine import Engine
 from .errors import AwsError
 from .faults import Fault
@@ -120,6 +121,14 @@ def test_a_chain_needs_both_at_each_step(engine):
     # The second role does not hear of the external id.
     with refused("AccessDenied"):
         assume_chain(engine, REDSHIFT, [READER, WRITER], REGION, "s1", ALICE)
+
+
+def test_a_cluster_takes_on_only_roles_that_are_in_sync(engine):
+    world.build(engine, {})
+    at = {"account": PRODUCER, "region": REGION, "cluster_identifier": "warehouse", "role_arn": READER}
+    for status, works in (("adding", False), ("in-sync", True), ("removing", False), (None, False)):
+        set_role(**at, status=status)
+        assert usable(**at) is works
 
 
 @pytest.fixture

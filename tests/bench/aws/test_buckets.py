@@ -44,6 +44,10 @@ def test_a_bucket_tells_where_it_is(bench, owner):
     first = bench.admin(CONSUMER, "s3", "us-east-1")
     first.create_bucket(Bucket="in-the-first-region")
     assert first.get_bucket_location(Bucket="in-the-first-region")["LocationConstraint"] is None
+    first.create_bucket(Bucket="from-the-first-region", CreateBucketConfiguration={"LocationConstraint": REGION})
+    assert owner.head_bucket(Bucket="from-the-first-region")["BucketRegion"] == REGION
+    with refused("IllegalLocationConstraintException"):
+        first.create_bucket(Bucket="nowhere", CreateBucketConfiguration={"LocationConstraint": "us-east-1"})
     assert bench.admin(PRODUCER, "s3").list_buckets()["Buckets"] == []
 
 
@@ -256,8 +260,13 @@ def test_each_operation_has_its_action(bench, owner):
     with refused("AccessDenied", "s3:ListAllMyBuckets"):
         s3_as(bench, bench.role(CONSUMER, "r", allow("s3:ListBucket"))).list_buckets()
     locked = {"ObjectLockEnabledForBucket": True, "CreateBucketConfiguration": {"LocationConstraint": REGION}}
+    maker = s3_as(bench, bench.role(CONSUMER, "maker", allow("s3:CreateBucket")))
     with refused("AccessDenied", "PutBucketObjectLockConfiguration"):
-        s3_as(bench, bench.role(CONSUMER, "maker", allow("s3:CreateBucket"))).create_bucket(Bucket="locked", **locked)
+        maker.create_bucket(Bucket="locked", **locked)
+    del locked["ObjectLockEnabledForBucket"]
+    with refused("AccessDenied", "PutBucketOwnershipControls"):
+        maker.create_bucket(Bucket="owned", ObjectOwnership="BucketOwnerEnforced", **locked)
+    assert maker.create_bucket(Bucket="plain", **locked)
 
 
 def test_the_policy_is_for_the_owners_account_only(bench, owner):

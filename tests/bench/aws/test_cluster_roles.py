@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from .client import CONSUMER, PRODUCER, REGION, allow
+from .client import CONSUMER, PRODUCER, REGION, allow, by
 from .testing import refused
 
 CLUSTER = f"arn:aws:redshift:{REGION}:{PRODUCER}:cluster:warehouse"
@@ -43,14 +43,25 @@ def settle(bench, seconds=0):
 
 
 def test_roles_come_and_go_by_and_by(bench, redshift):
+    settle(bench, 60)
     assert described(redshift) == {}
     assert modify(redshift, [role("a"), role("b")]) == {role("a"): "adding", role("b"): "adding"}
     assert set(described(redshift).values()) == {"adding"}
-    time.sleep(0.25)
+    settle(bench)
     assert described(redshift) == {role("a"): "in-sync", role("b"): "in-sync"}
+    settle(bench, 60)
     assert modify(redshift, remove=[role("a")]) == {role("a"): "removing", role("b"): "in-sync"}
-    time.sleep(0.25)
+    settle(bench)
     assert described(redshift) == {role("b"): "in-sync"}
+
+
+def test_unless_told_otherwise_it_takes_a_moment(bench, redshift):
+    modify(redshift, [role("a")])
+    time.sleep(0.3)
+    assert described(redshift) == {role("a"): "in-sync"}
+    modify(redshift, remove=[role("a")])
+    time.sleep(0.3)
+    assert described(redshift) == {}
 
 
 def test_others_roles_stay(bench, redshift):
@@ -104,6 +115,19 @@ def test_a_cluster_has_fifty_roles_at_most(bench, redshift):
     assert modify(redshift, [role("a")])
     modify(redshift, remove=[role("b")])
     assert modify(redshift, [role("c")])
+
+
+def test_a_role_is_not_looked_at_unless_told_so(bench, redshift):
+    settle(bench)
+    modify(redshift, [role("none")])
+    bench.post("settings", attached_roles_must_trust_redshift=True)
+    bench.role(PRODUCER, "closed")
+    bench.role(PRODUCER, "open", trust=by("Service", "redshift.amazonaws.com"))
+    bench.role(PRODUCER, "here", trust=by("Service", f"redshift.{REGION}.amazonaws.com"))
+    for wrong in ("none", "closed"):
+        with refused("InvalidParameterValue", "does not trust"):
+            modify(redshift, [role(wrong)])
+    assert set(modify(redshift, [role("open"), role("here")])) == {role("none"), role("open"), role("here")}
 
 
 def test_a_role_must_be_passed_to_redshift(bench, world):

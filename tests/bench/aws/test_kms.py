@@ -182,6 +182,10 @@ def test_each_operation_has_its_action(bench, key):
         assert getattr(kms_of(bench, able), method)(KeyId=key["KeyId"])
     with refused("AccessDeniedException", "kms:CreateKey"):
         kms_of(bench, bench.role(CONSUMER, "maker", allow("kms:DescribeKey"))).create_key()
+    tagger = kms_of(bench, bench.role(CONSUMER, "tagger", allow("kms:CreateKey")))
+    with refused("AccessDeniedException", "kms:TagResource"):
+        tagger.create_key(Tags=[{"TagKey": "a", "TagValue": "b"}])
+    assert tagger.create_key()
     with refused("AccessDeniedException", "alias/mine"):
         kms_of(bench, bench.role(CONSUMER, "namer", allow("kms:CreateAlias", key["Arn"]))).create_alias(
             AliasName="alias/mine", TargetKeyId=key["KeyId"]

@@ -23,6 +23,8 @@ def _creation(call: Call) -> list[Need]:
     actions = ["CreateBucket"]
     if call.get("ObjectLockEnabledForBucket"):
         actions += ["PutBucketObjectLockConfiguration", "PutBucketVersioning"]
+    if call.get("ObjectOwnership"):
+        actions.append("PutBucketOwnershipControls")
     return [Need(f"s3:{action}", arn, dict(keys)) for action in actions]
 
 
@@ -40,11 +42,13 @@ def _valid_name(name: str) -> bool:
 
 @operation("s3:CreateBucket", needs=_creation)
 def create_bucket(call: Call) -> dict[str, Any]:
-    """A bucket in the region whose endpoint is asked, under a name that nobody has."""
+    """A bucket in the region whose endpoint is asked, or in any one from the first, under a name that nobody has."""
     name, constraint = call.get("Bucket") or "", _constraint(call)
     if not _valid_name(name):
         raise AwsError("InvalidBucketName", "The specified bucket is not valid.")
-    if constraint != (None if call.region == _FIRST_REGION else call.region):
+    # The endpoint of the first region is also that of all.
+    region = (constraint or _FIRST_REGION) if call.region == _FIRST_REGION else call.region
+    if constraint != (None if region == _FIRST_REGION else region):
         given = constraint or "unspecified"
         raise AwsError(
             "IllegalLocationConstraintException",
@@ -61,7 +65,7 @@ def create_bucket(call: Call) -> dict[str, Any]:
         raise AwsError("NotImplemented", "the bench has no tags on buckets", 501)
     if present := state.buckets.get(name):
         _refuse_existing(call, present)
-    bucket = Bucket(name, call.account, call.region, call.partition)
+    bucket = Bucket(name, call.account, region, call.partition)
     if call.get("ObjectLockEnabledForBucket"):
         bucket.object_lock, bucket.versioning = True, "Enabled"
     state.buckets[name] = bucket
