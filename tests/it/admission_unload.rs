@@ -371,9 +371,7 @@ fn each_rule_of_a_job_refuses_and_takes() {
         ask(plane, verb, &object(name, &good)).unwrap_or_else(|error| panic!("beside {}: {error}", rule.message));
         tried.insert(rule.message.to_owned());
     }
-    let files = redshift_link::api::crds();
-    let file = files.iter().find(|file| file.name.starts_with("unloadjobs.")).expect("the definition of jobs");
-    let definition: Value = serde_saphyr::from_str(&file.yaml).expect("YAML");
+    let definition: Value = serde_saphyr::from_str(&redshift_link::api::unload_jobs().yaml).expect("YAML");
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     assert_eq!(tried, messages(schema), "each rule is tried");
     plane.kubectl(&["delete", "unloadjob", "there", "-n", NAMESPACE]);
