@@ -5,7 +5,7 @@
 //! line in a plan and its execution are written.
 
 use super::error::{Look, Operation, Service};
-use super::model::{Direction, Permit, Tags};
+use super::model::{Direction, ObjectVersion, Permit, Tags, Upload};
 use super::scope::{AccountId, Region, Scope, VpcRef};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -56,6 +56,16 @@ pub enum Effect {
     AddClusterIamRole { at: Scope, cluster: String, role_arn: String },
     /// No longer let a cluster take on a role of ours.
     RemoveClusterIamRole { at: Scope, cluster: String, role_arn: String },
+    /// Submit a statement, by the role of a link that may do nothing else.
+    ExecuteStatement { at: Scope, submission: Submission },
+    /// Ask for the end of a statement, by the role that submitted it.
+    CancelStatement { at: Scope, role_arn: String, statement: String },
+    /// Write a small object where there is none yet.
+    PutObject { at: Scope, bucket: String, key: String, body: String },
+    /// Remove objects, each in one version: at most a thousand.
+    DeleteObjects { at: Scope, bucket: String, objects: Vec<ObjectVersion> },
+    /// Give up an upload in parts that was never ended.
+    AbortMultipartUpload { at: Scope, bucket: String, upload: Upload },
     /// Ask for a connection, marked in the call itself.
     CreateVpcPeeringConnection { from: VpcRef, to: VpcRef, tags: Tags },
     /// Accept a connection that we asked for.
@@ -82,6 +92,25 @@ pub enum Effect {
     RevokeSecurityGroupIngress { at: Scope, group: String, rule: String, permit: Permit },
     /// Remove an outbound rule of ours, by its id.
     RevokeSecurityGroupEgress { at: Scope, group: String, rule: String, permit: Permit },
+}
+
+/// A statement to be submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// ARN of the role that submits it.
+    pub role_arn: String,
+    /// Identifier of the cluster.
+    pub cluster: String,
+    /// The database.
+    pub database: String,
+    /// The database user; absent: the role's own.
+    pub database_user: Option<String>,
+    /// Its text.
+    pub sql: String,
+    /// Its name, by which it is found again.
+    pub name: String,
+    /// AWS runs a second submission with the same token as little as it forgets the first.
+    pub token: String,
 }
 
 /// The side of a peering connection whose option an account may set: its own.
@@ -131,6 +160,11 @@ impl Effect {
             | Self::DeleteRole { account, .. } => (account, None),
             Self::AddClusterIamRole { at, .. }
             | Self::RemoveClusterIamRole { at, .. }
+            | Self::ExecuteStatement { at, .. }
+            | Self::CancelStatement { at, .. }
+            | Self::PutObject { at, .. }
+            | Self::DeleteObjects { at, .. }
+            | Self::AbortMultipartUpload { at, .. }
             | Self::CreateVpcPeeringConnection { from: VpcRef { at, .. }, .. }
             | Self::AcceptVpcPeeringConnection { at, .. }
             | Self::ModifyVpcPeeringConnectionOptions { at, .. }
@@ -161,6 +195,11 @@ impl Effect {
                 format!("{role}/{policy}")
             }
             Self::AddClusterIamRole { cluster, .. } | Self::RemoveClusterIamRole { cluster, .. } => cluster.clone(),
+            Self::ExecuteStatement { submission, .. } => submission.name.clone(),
+            Self::CancelStatement { statement, .. } => statement.clone(),
+            Self::PutObject { bucket, key, .. } => format!("{bucket}/{key}"),
+            Self::DeleteObjects { bucket, .. } => bucket.clone(),
+            Self::AbortMultipartUpload { bucket, upload, .. } => format!("{bucket}/{}", upload.key),
             Self::CreateVpcPeeringConnection { from, to, .. } => format!("{} to {}", from.id, to.id),
             Self::AcceptVpcPeeringConnection { peering, .. }
             | Self::ModifyVpcPeeringConnectionOptions { peering, .. } => peering.to_string(),
@@ -191,6 +230,11 @@ impl Effect {
             | Self::DeleteRole { .. }
             | Self::AddClusterIamRole { .. }
             | Self::RemoveClusterIamRole { .. }
+            | Self::ExecuteStatement { .. }
+            | Self::CancelStatement { .. }
+            | Self::PutObject { .. }
+            | Self::DeleteObjects { .. }
+            | Self::AbortMultipartUpload { .. }
             | Self::CreateVpcPeeringConnection { .. }
             | Self::AcceptVpcPeeringConnection { .. }
             | Self::ModifyVpcPeeringConnectionOptions { .. }
@@ -225,6 +269,11 @@ impl Effect {
             | Self::DeleteRole { .. }
             | Self::AddClusterIamRole { .. }
             | Self::RemoveClusterIamRole { .. }
+            | Self::ExecuteStatement { .. }
+            | Self::CancelStatement { .. }
+            | Self::PutObject { .. }
+            | Self::DeleteObjects { .. }
+            | Self::AbortMultipartUpload { .. }
             | Self::CreateVpcPeeringConnection { .. }
             | Self::DeleteVpcPeeringConnection { .. }
             | Self::DeleteTags { .. }
@@ -246,6 +295,9 @@ impl EffectKind {
             | Self::UntagRole
             | Self::DeleteRole
             | Self::RemoveClusterIamRole
+            | Self::CancelStatement
+            | Self::DeleteObjects
+            | Self::AbortMultipartUpload
             | Self::DeleteVpcPeeringConnection
             | Self::DeleteTags
             | Self::DeleteRoute
@@ -257,6 +309,8 @@ impl EffectKind {
             | Self::PutRolePolicy
             | Self::TagRole
             | Self::AddClusterIamRole
+            | Self::ExecuteStatement
+            | Self::PutObject
             | Self::CreateVpcPeeringConnection
             | Self::AcceptVpcPeeringConnection
             | Self::ModifyVpcPeeringConnectionOptions
@@ -283,6 +337,8 @@ impl EffectKind {
             | Self::TagRole
             | Self::UntagRole
             | Self::DeleteRole => Service::Iam,
+            Self::ExecuteStatement | Self::CancelStatement => Service::RedshiftData,
+            Self::PutObject | Self::DeleteObjects | Self::AbortMultipartUpload => Service::S3,
             Self::CreateVpcPeeringConnection
             | Self::AcceptVpcPeeringConnection
             | Self::ModifyVpcPeeringConnectionOptions
@@ -321,6 +377,7 @@ impl fmt::Display for Effect {
             }
             Self::DeleteTags { keys, .. } | Self::UntagRole { keys, .. } => write!(f, " {}", keys.join(", ")),
             Self::PutRolePermissionsBoundary { boundary, .. } => write!(f, " {boundary}"),
+            Self::DeleteObjects { objects, .. } => write!(f, " {} objects", objects.len()),
             Self::AddClusterIamRole { role_arn, .. } => write!(f, " add {role_arn}"),
             Self::RemoveClusterIamRole { role_arn, .. } => write!(f, " remove {role_arn}"),
             Self::CreateRole { .. }
@@ -328,6 +385,10 @@ impl fmt::Display for Effect {
             | Self::PutRolePolicy { .. }
             | Self::DeleteRolePolicy { .. }
             | Self::DeleteRole { .. }
+            | Self::ExecuteStatement { .. }
+            | Self::CancelStatement { .. }
+            | Self::PutObject { .. }
+            | Self::AbortMultipartUpload { .. }
             | Self::AcceptVpcPeeringConnection { .. }
             | Self::DeleteVpcPeeringConnection { .. }
             | Self::DeleteRoute { .. } => Ok(()),
@@ -352,6 +413,8 @@ pub enum Done {
     Executed,
     /// The id of the connection that was asked for.
     Peering(String),
+    /// The id of the statement that was submitted.
+    Statement(String),
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub enum Service {
     SageMaker,
     S3,
     Kms,
+    RedshiftData,
 }
 
 impl Service {
@@ -43,6 +44,7 @@ impl Service {
             Self::SageMaker => "sagemaker",
             Self::S3 => "s3",
             Self::Kms => "kms",
+            Self::RedshiftData => "redshift-data",
         }
     }
 }

@@ -21,9 +21,10 @@ pub fn permissions(account: &Account, installation: &Installation) -> Value {
     let ground = Ground::new(account, installation);
     let sides: BTreeSet<Side> = account.allow.iter().map(|allow| allow.side).collect();
     let reads = OPERATIONS.iter().flat_map(|(_, operations)| *operations).filter(|read| is_for(**read, &sides));
-    let reads: BTreeSet<String> = reads.filter(|read| read.service != Service::Sts).map(ToString::to_string).collect();
+    let reads: BTreeSet<String> = reads.map(|read| action(*read)).collect();
     let mut grants =
         vec![Statement { actions: reads.into_iter().collect(), ..Statement::allow("", &[]).on(["*".to_owned()]) }];
+    grants.extend(ground.bucket_reads());
     for kind in EffectKind::iter() {
         let (on, grant) = ground.grant(kind);
         if lets_go(kind) || on.iter().any(|side| sides.contains(side)) {
@@ -67,8 +68,22 @@ fn is_for(read: Operation, sides: &BTreeSet<Side>) -> bool {
     match read.service {
         Service::Redshift => sides.is_empty() || sides.contains(&Side::Producer),
         Service::SageMaker => sides.is_empty() || sides.contains(&Side::Consumer),
-        Service::S3 | Service::Kms => sides.contains(&Side::Consumer),
-        Service::Sts | Service::Iam | Service::Ec2 => true,
+        Service::Kms => sides.contains(&Side::Consumer),
+        Service::Iam | Service::Ec2 => true,
+        // sessions ask who they are without leave; buckets are read where they are listed; statements belong to a
+        // role of the link's own
+        Service::Sts | Service::S3 | Service::RedshiftData => false,
+    }
+}
+
+/// The IAM action of an operation: mostly its name (docs/aws-behaviour.md#s3).
+fn action(operation: Operation) -> String {
+    match (operation.service, operation.name) {
+        (Service::S3, "ListObjectsV2") => "s3:ListBucket".into(),
+        (Service::S3, "ListObjectVersions") => "s3:ListBucketVersions".into(),
+        (Service::S3, "ListMultipartUploads") => "s3:ListBucketMultipartUploads".into(),
+        (Service::S3, "DeleteObjects") => "s3:DeleteObject".into(),
+        _ => operation.to_string(),
     }
 }
 
@@ -91,7 +106,7 @@ impl<'a> Ground<'a> {
 
     /// On which sides an effect happens, and what allows it.
     fn grant(&self, kind: EffectKind) -> (&'static [Side], Vec<Statement>) {
-        let action = kind.operation().to_string();
+        let action = action(kind.operation());
         let allow = |resources: &[String]| Statement::allow("", &[&action]).on(resources.iter().cloned());
         let (ours, listed) = (self.our_roles(), self.listed_roles());
         let peering = self.ec2("vpc-peering-connection");
@@ -118,6 +133,18 @@ impl<'a> Ground<'a> {
                 let pass = pass.when("StringEquals", "iam:PassedToService", ["redshift.amazonaws.com".to_owned()]);
                 (PRODUCER, vec![allow(&[self.clusters()]), pass])
             }
+            EffectKind::ExecuteStatement | EffectKind::CancelStatement => {
+                (PRODUCER, vec![Statement::allow("", &["sts:AssumeRole"]).on(ours)])
+            }
+            EffectKind::PutObject => {
+                let keys = self.listed_keys();
+                let encrypts = Statement::allow("", &["kms:GenerateDataKey", "kms:Decrypt"]).on(keys.iter().cloned());
+                let mut grants = self.in_buckets(&[&action]);
+                grants.extend((!keys.is_empty()).then_some(encrypts));
+                (CONSUMER, grants)
+            }
+            EffectKind::DeleteObjects => (CONSUMER, self.in_buckets(&[&action, "s3:DeleteObjectVersion"])),
+            EffectKind::AbortMultipartUpload => (CONSUMER, self.in_buckets(&[&action])),
             EffectKind::RemoveClusterIamRole => (PRODUCER, vec![allow(&[self.clusters()])]),
             EffectKind::CreateVpcPeeringConnection => {
                 let marked = self.marking(allow(from_ref(&peering)));
@@ -165,6 +192,49 @@ impl<'a> Ground<'a> {
         let everything = format!("arn:{}:iam::{}:role/*", self.partition, self.account.id);
         let listed = self.account.extendable_roles().into_iter();
         listed.map(|pattern| if pattern == "*" { everything.clone() } else { pattern.to_owned() }).collect()
+    }
+
+    /// What may be read of listed buckets.
+    fn bucket_reads(&self) -> Vec<Statement> {
+        let reads = OPERATIONS.iter().flat_map(|(_, operations)| *operations).filter(|o| o.service == Service::S3);
+        let (objects, buckets): (Vec<_>, Vec<_>) = reads.partition(|operation| operation.name == "GetObject");
+        let names = |operations: Vec<&Operation>| operations.into_iter().map(|o| action(*o)).collect::<BTreeSet<_>>();
+        let (objects, buckets) = (names(objects), names(buckets));
+        let arns: BTreeSet<String> = self.listed_buckets().map(|bucket| self.s3(bucket.split('/').next())).collect();
+        if arns.is_empty() {
+            return vec![];
+        }
+        let of_buckets = Statement { actions: buckets.into_iter().collect(), ..Statement::allow("", &[]).on(arns) };
+        let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+        [vec![self.here(of_buckets)], self.in_buckets(&objects)].concat()
+    }
+
+    /// These actions on objects in listed buckets, below the listed prefixes.
+    fn in_buckets(&self, actions: &[&str]) -> Vec<Statement> {
+        let arns: Vec<String> = self.listed_buckets().map(|bucket| self.s3(Some(&format!("{bucket}*")))).collect();
+        if arns.is_empty() { vec![] } else { vec![self.here(Statement::allow("", actions).on(arns))] }
+    }
+
+    /// Places that UNLOADs may write to; `*/` for all.
+    fn listed_buckets(&self) -> impl Iterator<Item = &'a str> {
+        let listed: BTreeSet<&str> =
+            self.account.allow.iter().flat_map(|allow| &allow.buckets).map(String::as_str).collect();
+        listed.into_iter().map(|bucket| if bucket == "*" { "*/" } else { bucket })
+    }
+
+    fn listed_keys(&self) -> Vec<String> {
+        let listed: BTreeSet<&String> = self.account.allow.iter().flat_map(|allow| &allow.keys).collect();
+        let every = format!("arn:{}:kms:*:{}:key/*", self.partition, self.account.id);
+        listed.into_iter().map(|key| if key == "*" { every.clone() } else { key.clone() }).collect()
+    }
+
+    fn s3(&self, rest: Option<&str>) -> String {
+        format!("arn:{}:s3:::{}", self.partition, rest.unwrap_or_default())
+    }
+
+    /// Only in buckets of this account: their names say nothing of that.
+    fn here(&self, statement: Statement) -> Statement {
+        statement.when("StringEquals", "aws:ResourceAccount", [self.account.id.0.clone()])
     }
 
     fn clusters(&self) -> String {
@@ -223,7 +293,7 @@ mod tests {
     fn account(more: &str) -> Account {
         let text = format!(
             "accounts: [{{id: '111122223333', roleArn: 'arn:aws-cn:iam::111122223333:role/redshift-link', externalId: abc{more}, \
-             allow: [{{namespaces: [a], as: producer}}, {{namespaces: [a], as: consumer}}]}}]"
+             allow: [{{namespaces: [a], as: producer}}, {{namespaces: [a], as: consumer, buckets: [exports/warehouse/]}}]}}]"
         );
         Accounts::parse(&text).unwrap().accounts.remove(0)
     }
@@ -236,14 +306,16 @@ mod tests {
     fn every_effect_and_every_read_is_allowed() {
         let text = text(", executionRoles: ['arn:aws-cn:iam::111122223333:role/service-role/*']");
         let with_boundary = permissions(&account(", permissionsBoundary: b"), &Installation::new("prod").unwrap());
-        for kind in EffectKind::iter() {
-            let action = format!("\"{}\"", kind.operation());
+        // who is who is told to anybody, and statements are submitted by a role of the link's own
+        let by_itself = |o: &Operation| [Service::Sts, Service::RedshiftData].contains(&o.service);
+        for kind in EffectKind::iter().filter(|kind| !by_itself(&kind.operation())) {
+            let action = format!("\"{}\"", action(kind.operation()));
             assert!(text.contains(&action) || with_boundary.to_string().contains(&action), "{action}");
         }
-        for operation in OPERATIONS.iter().flat_map(|(_, operations)| *operations).filter(|o| o.service != Service::Sts)
-        {
-            assert!(text.contains(&format!("\"{operation}\"")), "{operation}");
+        for operation in OPERATIONS.iter().flat_map(|(_, operations)| *operations).filter(|o| !by_itself(o)) {
+            assert!(text.contains(&format!("\"{}\"", action(*operation))), "{operation}");
         }
+        assert!(text.contains("\"sts:AssumeRole\""), "{text}");
         assert!(text.contains("arn:aws-cn:iam::111122223333:role/redshift-link/prod/*"), "{text}");
         assert!(!text.contains("arn:aws:"), "{text}");
     }
@@ -264,7 +336,8 @@ mod tests {
             let mut statements = policy["Statement"].as_array().unwrap().iter().filter(|s| s["Effect"] == "Allow");
             statements.any(|s| s["Action"].to_string().contains(&format!("\"{}\"", kind.operation())))
         };
-        for kind in EffectKind::iter() {
+        // what is in a bucket that is no longer listed stays there
+        for kind in EffectKind::iter().filter(|kind| kind.operation().service != Service::S3) {
             let same_call = |other: &EffectKind| other.operation() == kind.operation();
             assert_eq!(allowed(kind), EffectKind::iter().filter(same_call).any(lets_go), "{kind:?}");
         }

@@ -5,9 +5,10 @@
 //! all it takes to read something new: the port, the sharing of listings and the published permissions follow from it.
 
 use super::error::{AwsError, Look, Operation, Service};
+use super::manifest::Manifest;
 use super::model::{
-    App, Cluster, Domain, Key, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
-    VpcDns,
+    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
+    Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
 };
 use super::scope::{Partition, Region, Scope};
 use async_trait::async_trait;
@@ -168,6 +169,21 @@ reads! {
     bucket: Bucket(String) -> Option<Region>, S3 ["GetBucketLocation"];
     /// A KMS key, by ARN.
     key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
+    /// The objects below a prefix of a bucket, all of them.
+    objects: Objects((String, String)) -> Listing, S3 ["ListObjectsV2"];
+    /// All versions and delete markers below a prefix of a bucket.
+    object_versions: ObjectVersions((String, String)) -> BTreeSet<ObjectVersion>, S3 ["ListObjectVersions"];
+    /// Uploads in parts below a prefix of a bucket that were not ended.
+    uploads: Uploads((String, String)) -> BTreeSet<Upload>, S3 ["ListMultipartUploads"];
+    /// The text of a small object, by bucket and key. One of more than 64 KiB is refused.
+    object_text: ObjectText((String, String)) -> Option<String>, S3 ["GetObject"];
+    /// The manifest of an UNLOAD, by bucket and key.
+    manifest: Manifest((String, String)) -> Option<Result<Manifest, String>>, S3 ["GetObject"];
+    /// A statement, by the role that submitted it and its id. Waits a while for its end.
+    statement: Statement((String, String)) -> Option<Statement>, RedshiftData ["DescribeStatement"];
+    /// The statements whose names begin with a text, by the role that submitted them, the cluster and that text; all
+    /// that the API still knows, in every state.
+    statements_named: StatementsNamed((String, String, String)) -> Vec<Statement>, RedshiftData ["ListStatements"];
     /// How many characters a trust policy may have.
     trust_policy_quota: TrustPolicyQuota(()) -> Option<usize>, Iam ["GetAccountSummary"];
 }
