@@ -392,7 +392,7 @@ pub struct Upload {
 }
 
 /// The objects below a prefix, as they are now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The moment of the answer, by AWS's clock.
     pub as_of: Timestamp,

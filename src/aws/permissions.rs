@@ -109,19 +109,21 @@ impl<'a> Ground<'a> {
         let action = action(kind.operation());
         let allow = |resources: &[String]| Statement::allow("", &[&action]).on(resources.iter().cloned());
         let (ours, listed) = (self.our_roles(), self.listed_roles());
+        // a role that writes files is made where there are buckets for it
+        let with_roles = if self.listed_buckets().next().is_some() { BOTH } else { PRODUCER };
         let peering = self.ec2("vpc-peering-connection");
         match kind {
             EffectKind::CreateRole => {
-                (PRODUCER, vec![self.bounded(allow(&ours)), Statement::allow("", &["iam:TagRole"]).on(ours)])
+                (with_roles, vec![self.bounded(allow(&ours)), Statement::allow("", &["iam:TagRole"]).on(ours)])
             }
             EffectKind::PutRolePermissionsBoundary => {
                 let configured = self.account.permissions_boundary.is_some();
-                (PRODUCER, if configured { vec![self.bounded(allow(&ours))] } else { vec![] })
+                (with_roles, if configured { vec![self.bounded(allow(&ours))] } else { vec![] })
             }
             EffectKind::UpdateAssumeRolePolicy
             | EffectKind::TagRole
             | EffectKind::UntagRole
-            | EffectKind::DeleteRole => (PRODUCER, vec![allow(&ours)]),
+            | EffectKind::DeleteRole => (with_roles, vec![allow(&ours)]),
             EffectKind::PutRolePolicy => {
                 let mut grants = vec![self.bounded(allow(&ours))];
                 grants.extend((!listed.is_empty()).then(|| allow(&listed)));
@@ -356,6 +358,22 @@ mod tests {
             writes.into_iter().all(|s| s["Resource"].to_string().contains("role/redshift-link/prod/*")),
             "{policy}"
         );
+    }
+
+    /// Roles are made in a consumer's account only for those that write there.
+    #[test]
+    fn a_consumer_without_buckets_makes_no_roles() {
+        for (buckets, makes) in [("", false), (", buckets: [exports/]", true)] {
+            let text = format!(
+                "accounts: [{{id: '444455556666', roleArn: 'arn:aws:iam::444455556666:role/r', externalId: abc, \
+                 allow: [{{namespaces: [a], as: consumer, domains: [d-1]{buckets}}}]}}]"
+            );
+            let account = Accounts::parse(&text).unwrap().accounts.remove(0);
+            let policy = permissions(&account, &Installation::new("prod").unwrap()).to_string();
+            for action in ["iam:CreateRole", "iam:UpdateAssumeRolePolicy", "s3:PutObject", "s3:GetBucketLocation"] {
+                assert_eq!(policy.contains(&format!("\"{action}\"")), makes, "{action}: {policy}");
+            }
+        }
     }
 
     #[test]

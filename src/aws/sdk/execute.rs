@@ -3,12 +3,13 @@
 use super::{Call, Sdk};
 use crate::aws::effect::{Done, EFFECT_TIMEOUT, Effect, Execute, PeeringSide, ResourceId};
 use crate::aws::error::{AwsError, Class, Look, code};
-use crate::aws::model::{Permit, RulePeer, Tags};
+use crate::aws::model::{ObjectVersion, Permit, RulePeer, Tags};
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, PeeringConnectionOptionsRequest, PrefixListId, ResourceType, TagSpecification,
     UserIdGroupPair,
 };
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 #[async_trait]
 impl Execute for Sdk {
@@ -22,7 +23,7 @@ impl Execute for Sdk {
             Err(_) => return Err(not_sent(call.error(code::NO_ANSWER, "the account was not entered in time", None))),
         };
         let (iam, ec2) = (&session.clients.iam_writes, &session.clients.ec2_writes);
-        let redshift = &session.clients.redshift_writes;
+        let (redshift, s3) = (&session.clients.redshift_writes, &session.clients.s3_writes);
         match effect {
             Effect::CreateRole { path, role, trust, boundary, tags, .. } => {
                 let request = iam.create_role().path(path).role_name(role).assume_role_policy_document(trust);
@@ -62,6 +63,42 @@ impl Execute for Sdk {
                 let request =
                     redshift.modify_cluster_iam_roles().cluster_identifier(cluster).remove_iam_roles(role_arn);
                 self.call(call, request.send()).await.map(drop)
+            }
+            Effect::ExecuteStatement { at, submission } => {
+                let client = self.sessions.statements(at, &submission.role_arn).await.map_err(not_sent)?;
+                let request = client.writes.execute_statement().cluster_identifier(&submission.cluster);
+                let request = request.database(&submission.database).sql(&submission.sql);
+                let request = request.set_db_user(submission.database_user.clone());
+                let request = request.statement_name(&submission.name).client_token(&submission.token);
+                let id = self.call(call, request.send()).await?.id;
+                return id
+                    .map(Done::Statement)
+                    .ok_or_else(|| call.error(code::NO_ANSWER, "an answer without an id", None));
+            }
+            Effect::CancelStatement { at, role_arn, statement } => {
+                let client = self.sessions.statements(at, role_arn).await.map_err(not_sent)?;
+                self.call(call, client.writes.cancel_statement().id(statement).send()).await.map(drop)
+            }
+            Effect::PutObject { bucket, key, body, .. } => {
+                let request = s3.put_object().bucket(bucket).key(key).expected_bucket_owner(&account.0);
+                let request = request.if_none_match("*").content_type("application/json");
+                self.call(call, request.body(body.clone().into_bytes().into()).send()).await.map(drop)
+            }
+            Effect::DeleteObjects { bucket, objects, .. } => {
+                let request = s3.delete_objects().bucket(bucket).expected_bucket_owner(&account.0);
+                let answer = self.call(call, request.delete(to_delete(objects)).send()).await?;
+                return match answer.errors.unwrap_or_default().into_iter().next() {
+                    None => Ok(Done::Executed),
+                    Some(refusal) => {
+                        let key = refusal.key.unwrap_or_default();
+                        let message = format!("{key}: {}", refusal.message.unwrap_or_default());
+                        Err(call.error(refusal.code.as_deref().unwrap_or("UnknownError"), message, None))
+                    }
+                };
+            }
+            Effect::AbortMultipartUpload { bucket, upload, .. } => {
+                let request = s3.abort_multipart_upload().bucket(bucket).expected_bucket_owner(&account.0);
+                self.call(call, request.key(&upload.key).upload_id(&upload.id).send()).await.map(drop)
             }
             Effect::CreateVpcPeeringConnection { from, to, tags } => {
                 let request = ec2.create_vpc_peering_connection().vpc_id(&from.id).peer_vpc_id(&to.id);
@@ -153,6 +190,15 @@ fn known(id: &ResourceId) -> &str {
         ResourceId::Known(id) => id,
         ResourceId::Pending => unreachable!("an effect whose id is pending is not executed"),
     }
+}
+
+fn to_delete(objects: &[ObjectVersion]) -> Delete {
+    let identifier = |object: &ObjectVersion| {
+        let identifier = ObjectIdentifier::builder().key(&object.key).set_version_id(object.version.clone());
+        identifier.build().expect("the key is set")
+    };
+    let objects = objects.iter().map(identifier).collect();
+    Delete::builder().set_objects(Some(objects)).quiet(true).build().expect("the objects are set")
 }
 
 fn iam_tags(tags: &Tags) -> Vec<aws_sdk_iam::types::Tag> {

@@ -5,6 +5,7 @@ mod execute;
 mod iam;
 mod kms;
 mod redshift;
+mod redshift_data;
 mod s3;
 mod sagemaker;
 mod session;
@@ -13,10 +14,11 @@ pub use session::{Identity, Sessions};
 
 use super::effect::EFFECT_TIMEOUT;
 use super::error::{AwsError, Class, Look, Operation, classify, code, is_throttle};
+use super::manifest::Manifest;
 use super::mark::Installation;
 use super::model::{
-    App, Cluster, Domain, Key, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup, StudioUsers, Subnet, Vpc,
-    VpcDns,
+    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
+    Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
 };
 use super::read::{Found, Reads};
 use super::scope::{AccountId, Partition, Region, Scope};
@@ -262,6 +264,51 @@ impl Reads for Sdk {
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         kms::keys(self, at, ids).await
+    }
+    async fn objects(&self, at: &Scope, ids: &BTreeSet<(String, String)>) -> Look<Found<(String, String), Listing>> {
+        s3::listings(self, at, ids).await
+    }
+    async fn object_versions(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), BTreeSet<ObjectVersion>>> {
+        s3::versions(self, at, ids).await
+    }
+    async fn uploads(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), BTreeSet<Upload>>> {
+        s3::uploads(self, at, ids).await
+    }
+    async fn object_text(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), Option<String>>> {
+        s3::texts(self, at, ids).await
+    }
+    async fn manifest(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), Option<Result<Manifest, String>>>> {
+        s3::manifests(self, at, ids).await
+    }
+    async fn statement(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), Option<Statement>>> {
+        redshift_data::statements(self, at, ids).await
+    }
+    async fn statements_named(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String, String)>,
+    ) -> Look<Found<(String, String, String), Vec<Statement>>> {
+        redshift_data::named(self, at, ids).await
     }
     async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
         iam::trust_policy_quota(self, at).await

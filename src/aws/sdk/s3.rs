@@ -1,13 +1,33 @@
-//! S3: buckets.
+//! S3: buckets, and what is in them.
 
 use super::{Call, Sdk, absent};
-use crate::aws::error::{Look, Operation, Service};
+use crate::aws::error::{Look, Operation, Service, code};
+use crate::aws::manifest::{self, Manifest};
+use crate::aws::model::{Listing, Object, ObjectVersion, Upload};
 use crate::aws::read::Found;
 use crate::aws::scope::{Region, Scope};
-use aws_sdk_s3::error::SdkError;
-use std::collections::BTreeSet;
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use k8s_openapi::jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::io::SyncIoBridge;
 
 const GET_BUCKET_LOCATION: Operation = Operation::new(Service::S3, "GetBucketLocation");
+const LIST_OBJECTS: Operation = Operation::new(Service::S3, "ListObjectsV2");
+const LIST_VERSIONS: Operation = Operation::new(Service::S3, "ListObjectVersions");
+const LIST_UPLOADS: Operation = Operation::new(Service::S3, "ListMultipartUploads");
+const GET_OBJECT: Operation = Operation::new(Service::S3, "GetObject");
+/// A text of more bytes is none of ours.
+const TEXT_MOST: i64 = 64 * 1024;
+
+/// A bucket and a prefix, or a key, in it.
+type Place = (String, String);
 
 pub(super) async fn buckets(sdk: &Sdk, at: &Scope, names: &BTreeSet<String>) -> Look<Found<String, Option<Region>>> {
     let mut found = Found::new();
@@ -51,4 +71,163 @@ async fn location(sdk: &Sdk, at: &Scope, name: &str) -> (Look<Option<Region>>, O
         })
     };
     (answer.map(|found| found.map(|answer| region(answer.location_constraint))), elsewhere)
+}
+
+pub(super) async fn listings(sdk: &Sdk, at: &Scope, places: &BTreeSet<Place>) -> Look<Found<Place, Listing>> {
+    let session = sdk.sessions.enter(at).await?;
+    let mut found = Found::new();
+    for (bucket, prefix) in places {
+        let (mut listing, mut next) = (Listing { as_of: Timestamp::MIN, objects: BTreeMap::new() }, None);
+        loop {
+            let request =
+                session.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).expected_bucket_owner(&at.account.0);
+            let request = request.set_continuation_token(next).customize();
+            let date = Date::default();
+            let page = sdk.call(Call::read(at, LIST_OBJECTS, bucket), request.interceptor(date.clone()).send()).await?;
+            // without that header our own clock has to do
+            listing.as_of = date.get().unwrap_or_else(Timestamp::now);
+            listing.objects.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+                let size = u64::try_from(object.size?).ok()?;
+                Some((object.key?, Object { size, modified: moment(object.last_modified.as_ref())? }))
+            }));
+            next = page.next_continuation_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        found.insert((bucket.clone(), prefix.clone()), listing);
+    }
+    Ok(found)
+}
+
+pub(super) async fn versions(
+    sdk: &Sdk,
+    at: &Scope,
+    places: &BTreeSet<Place>,
+) -> Look<Found<Place, BTreeSet<ObjectVersion>>> {
+    let session = sdk.sessions.enter(at).await?;
+    let mut found = Found::new();
+    for (bucket, prefix) in places {
+        let (mut all, mut next) = (BTreeSet::new(), (None, None));
+        loop {
+            let request = session.clients.s3.list_object_versions().bucket(bucket).prefix(prefix);
+            let request = request.expected_bucket_owner(&at.account.0);
+            let request = request.set_key_marker(next.0).set_version_id_marker(next.1);
+            let page = sdk.call(Call::read(at, LIST_VERSIONS, bucket), request.send()).await?;
+            // in a bucket that never had versions they are called null
+            let version = |id: Option<String>| id.filter(|id| id != "null");
+            all.extend(
+                page.versions
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|object| Some(ObjectVersion { key: object.key?, version: version(object.version_id) })),
+            );
+            all.extend(
+                page.delete_markers
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|marker| Some(ObjectVersion { key: marker.key?, version: marker.version_id })),
+            );
+            next = (page.next_key_marker, page.next_version_id_marker);
+            if page.is_truncated != Some(true) {
+                break;
+            }
+        }
+        found.insert((bucket.clone(), prefix.clone()), all);
+    }
+    Ok(found)
+}
+
+pub(super) async fn uploads(sdk: &Sdk, at: &Scope, places: &BTreeSet<Place>) -> Look<Found<Place, BTreeSet<Upload>>> {
+    let session = sdk.sessions.enter(at).await?;
+    let mut found = Found::new();
+    for (bucket, prefix) in places {
+        let (mut all, mut next) = (BTreeSet::new(), (None, None));
+        loop {
+            let request = session.clients.s3.list_multipart_uploads().bucket(bucket).prefix(prefix);
+            let request = request.expected_bucket_owner(&at.account.0);
+            let request = request.set_key_marker(next.0).set_upload_id_marker(next.1);
+            let page = sdk.call(Call::read(at, LIST_UPLOADS, bucket), request.send()).await?;
+            let uploads = page.uploads.unwrap_or_default().into_iter();
+            all.extend(uploads.filter_map(|upload| Some(Upload { key: upload.key?, id: upload.upload_id? })));
+            next = (page.next_key_marker, page.next_upload_id_marker);
+            if page.is_truncated != Some(true) {
+                break;
+            }
+        }
+        found.insert((bucket.clone(), prefix.clone()), all);
+    }
+    Ok(found)
+}
+
+pub(super) async fn texts(sdk: &Sdk, at: &Scope, places: &BTreeSet<Place>) -> Look<Found<Place, Option<String>>> {
+    let mut found = Found::new();
+    for place in places {
+        let Some(object) = object(sdk, at, place).await? else { continue };
+        let call = Call::read(at, GET_OBJECT, &place.1);
+        if object.content_length.is_none_or(|length| length > TEXT_MOST) {
+            return Err(call.error("TooLarge", format!("it has more than {TEXT_MOST} bytes, so it is not ours"), None));
+        }
+        let body = object.body.collect().await;
+        let body = body.map_err(|error| call.error(code::NO_ANSWER, error.to_string(), None))?;
+        found.insert(place.clone(), Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()));
+    }
+    Ok(found)
+}
+
+/// Manifests are read as they come: they list every file.
+pub(super) async fn manifests(
+    sdk: &Sdk,
+    at: &Scope,
+    places: &BTreeSet<Place>,
+) -> Look<Found<Place, Option<Result<Manifest, String>>>> {
+    let mut found = Found::new();
+    for place in places {
+        let Some(object) = object(sdk, at, place).await? else { continue };
+        let stream = SyncIoBridge::new(object.body.into_async_read());
+        let read = tokio::task::spawn_blocking(move || manifest::read(BufReader::new(stream))).await;
+        let failed = |error: tokio::task::JoinError| {
+            Call::read(at, GET_OBJECT, &place.1).error(code::NO_ANSWER, error.to_string(), None)
+        };
+        found.insert(place.clone(), Some(read.map_err(failed)?));
+    }
+    Ok(found)
+}
+
+async fn object(sdk: &Sdk, at: &Scope, (bucket, key): &Place) -> Look<Option<GetObjectOutput>> {
+    let session = sdk.sessions.enter(at).await?;
+    let request = session.clients.s3.get_object().bucket(bucket).key(key).expected_bucket_owner(&at.account.0);
+    absent(sdk.call(Call::read(at, GET_OBJECT, key), request.send()).await)
+}
+
+fn moment(at: Option<&DateTime>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(at?.to_millis().ok()?).ok()
+}
+
+/// Takes the moment of an answer from its header: S3's clock, by which objects have their times too.
+#[derive(Clone, Debug, Default)]
+struct Date(Arc<Mutex<Option<Timestamp>>>);
+
+impl Date {
+    fn get(&self) -> Option<Timestamp> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intercept for Date {
+    fn name(&self) -> &'static str {
+        "Date"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date =
+            context.response().headers().get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment(date.as_ref());
+        Ok(())
+    }
 }

@@ -29,6 +29,8 @@ const REFUSAL_KEPT: Duration = Duration::from_secs(5);
 /// A session that ended before its time is not given up more often than this.
 const REENTERED_AFTER: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// One attempt of a call that may wait at AWS.
+const PATIENT_ATTEMPT: Duration = Duration::from_secs(25);
 
 /// The controller's own identity, as the SDK finds it (pod identity, web identity, environment).
 #[derive(Clone)]
@@ -66,6 +68,15 @@ struct Door {
     state: tokio::sync::Mutex<Option<Known>>,
     credentials: Shared,
     clients: Mutex<HashMap<Region, Arc<Clients>>>,
+    /// Roles of the account that were taken on from its session, each in a region and until then.
+    roles: tokio::sync::Mutex<HashMap<(String, Region), (SystemTime, StatementsClient)>>,
+}
+
+/// The Data API, as one role sees it: reads may wait, and writes are never repeated.
+#[derive(Clone)]
+pub(super) struct StatementsClient {
+    pub reads: aws_sdk_redshiftdata::Client,
+    pub writes: aws_sdk_redshiftdata::Client,
 }
 
 enum Known {
@@ -91,6 +102,7 @@ pub(super) struct Clients {
     pub redshift_writes: aws_sdk_redshift::Client,
     pub sagemaker: aws_sdk_sagemaker::Client,
     pub s3: aws_sdk_s3::Client,
+    pub s3_writes: aws_sdk_s3::Client,
     pub kms: aws_sdk_kms::Client,
 }
 
@@ -165,6 +177,35 @@ impl Sessions {
         self.enter(&Scope { account: account.clone(), region }).await
     }
 
+    /// The Data API as a role of the account sees it: statements belong to the role that submitted them.
+    ///
+    /// # Errors
+    /// The account cannot be entered, or the role cannot be taken on from there.
+    pub(super) async fn statements(&self, at: &Scope, role_arn: &str) -> Look<StatementsClient> {
+        drop(self.enter(at).await?);
+        let door = self.door(at)?;
+        let mut roles = door.roles.lock().await;
+        let key = (role_arn.to_owned(), at.region.clone());
+        if let Some((_, client)) = roles.get(&key).filter(|(renew, _)| SystemTime::now() < *renew) {
+            return Ok(client.clone());
+        }
+        let account = self.config(&at.region, Some(SharedCredentialsProvider::new(door.credentials.clone())));
+        let call =
+            Call { account: &at.account, region: None, operation: ASSUME_ROLE, resource: role_arn, writes: false };
+        let (credentials, expires) = self.take_on(&account, call, role_arn, None).await?;
+        let reads = self.config(&at.region, Some(SharedCredentialsProvider::new(credentials)));
+        let patient = TimeoutConfig::builder().operation_attempt_timeout(PATIENT_ATTEMPT).build();
+        let reads = reads.into_builder().timeout_config(patient).build();
+        let writes = reads.clone().into_builder().retry_config(RetryConfig::disabled()).build();
+        let client = StatementsClient {
+            reads: aws_sdk_redshiftdata::Client::new(&reads),
+            writes: aws_sdk_redshiftdata::Client::new(&writes),
+        };
+        roles.retain(|_, (renew, _)| SystemTime::now() < *renew);
+        roles.insert(key, (expires.checked_sub(EARLY).unwrap_or(expires), client.clone()));
+        Ok(client)
+    }
+
     /// The door of an account; a new one where the accounts file says something new of it.
     fn door(&self, at: &Scope) -> Look<Arc<Door>> {
         let accounts = self.accounts.borrow().accounts.clone();
@@ -192,6 +233,7 @@ impl Sessions {
             state: tokio::sync::Mutex::default(),
             credentials: Shared::default(),
             clients: Mutex::default(),
+            roles: tokio::sync::Mutex::default(),
         });
         entered.insert(at.account.clone(), door.clone());
         Ok(door)
@@ -199,7 +241,6 @@ impl Sessions {
 
     async fn assume(&self, door: &Door, at: &Scope) -> Look<(Partition, SystemTime)> {
         let own = self.config(&at.region, None);
-        let sts = aws_sdk_sts::Client::new(&own);
         let role = &door.entry.role_arn;
         let call = Call { account: &at.account, region: None, operation: ASSUME_ROLE, resource: role, writes: false };
         // asked for by itself: within a call their absence would look like a network that does not answer
@@ -210,25 +251,7 @@ impl Sessions {
         if !found {
             return Err(call.error(code::NO_CREDENTIALS, "the controller has no credentials of its own", None));
         }
-        let answer = sts
-            .assume_role()
-            .role_arn(role)
-            .external_id(&door.entry.external_id)
-            .role_session_name(&self.session_name)
-            .duration_seconds(SESSION_SECONDS)
-            .send()
-            .await
-            .map_err(|error| not_let_in(call.explain(&error)))?;
-        let given =
-            answer.credentials.ok_or_else(|| call.error(code::NO_ANSWER, "an answer without credentials", None))?;
-        let expires = SystemTime::try_from(given.expiration).unwrap_or(SystemTime::UNIX_EPOCH);
-        let credentials = Credentials::new(
-            given.access_key_id,
-            given.secret_access_key,
-            Some(given.session_token),
-            Some(expires),
-            "AssumeRole",
-        );
+        let (credentials, expires) = self.take_on(&own, call, role, Some(&door.entry.external_id)).await?;
 
         let call = Call { operation: GET_CALLER_IDENTITY, ..call };
         let session = self.config(&at.region, Some(SharedCredentialsProvider::new(credentials.clone())));
@@ -242,6 +265,27 @@ impl Sessions {
         let partition = identity.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
         *door.credentials.0.write().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
         Ok((Partition(partition.to_owned()), expires.checked_sub(EARLY).unwrap_or(expires)))
+    }
+
+    /// Takes a role on, by the identity of `by`: its credentials, and until when they last.
+    async fn take_on(
+        &self,
+        by: &SdkConfig,
+        call: Call<'_>,
+        role_arn: &str,
+        external_id: Option<&str>,
+    ) -> Look<(Credentials, SystemTime)> {
+        let request = aws_sdk_sts::Client::new(by).assume_role().role_arn(role_arn);
+        let request = request.set_external_id(external_id.map(ToOwned::to_owned));
+        let request = request.role_session_name(&self.session_name).duration_seconds(SESSION_SECONDS);
+        let answer = request.send().await.map_err(|error| not_let_in(call.explain(&error)))?;
+        let given =
+            answer.credentials.ok_or_else(|| call.error(code::NO_ANSWER, "an answer without credentials", None))?;
+        let expires = SystemTime::try_from(given.expiration).unwrap_or(SystemTime::UNIX_EPOCH);
+        let token = Some(given.session_token);
+        let credentials =
+            Credentials::new(given.access_key_id, given.secret_access_key, token, Some(expires), "AssumeRole");
+        Ok((credentials, expires))
     }
 
     fn config(&self, region: &Region, credentials: Option<SharedCredentialsProvider>) -> SdkConfig {
@@ -281,6 +325,7 @@ impl Door {
                 redshift_writes: aws_sdk_redshift::Client::new(&writes),
                 sagemaker: aws_sdk_sagemaker::Client::new(&reads),
                 s3: aws_sdk_s3::Client::new(&reads),
+                s3_writes: aws_sdk_s3::Client::new(&writes),
                 kms: aws_sdk_kms::Client::new(&reads),
             })
         });

@@ -77,7 +77,9 @@ async fn a_cluster_that_moves_to_a_vpc_with_the_same_addresses_is_followed() {
     driver.kubernetes.delete("a");
     driver.settle().await;
     driver.pass(GRACE * 2).await;
-    let ours = |line: &&String| line.contains("redshift-link") || line.contains("peering");
+    let ours = |line: &&String| {
+        line.contains("redshift-link-") || line.contains("/redshift-link/") || line.contains("peering")
+    };
     assert_eq!(driver.aws.inventory().iter().filter(ours).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
