@@ -1,6 +1,7 @@
 """Everything the bench keeps besides what moto keeps, and the settings of its behaviour."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from .ec2.peering import Peering
     from .kms import Key, Keys
     from .s3.store import Bucket
+    from .redshift_data.statements import Remembered, Statement
     from .sagemaker import Studio
-
 
 @dataclass
 class Settings:
@@ -35,6 +36,14 @@ class Settings:
     source_vpce: str | None = None
     # As every new bucket has it, refuses policies that let everybody in.
     block_public_policies: bool = True
+    # How far AWS's clock is ahead of this machine's. Credentials end by the machine's.
+    clock_ahead_seconds: float = 0
+    # A statement's time in SUBMITTED and PICKED, and from the call that cancels it until it is told to stop.
+    statement_submitted_seconds: float = 0
+    statement_picked_seconds: float = 0
+    statement_cancel_seconds: float = 0
+    # Redshift reads backslashes in literals as escapes; the other answer is for those who want to bear both.
+    standard_conforming_strings: bool = False
     # The most items of a listing's page, whatever was asked for.
     page_limit: int = 1000
     # Where AWS's behaviour is not known: false is what a client finds harder.
@@ -43,6 +52,8 @@ class Settings:
     absent_role_is_not_found: bool = False
     cluster_role_changes_may_overlap: bool = False
     attached_roles_must_trust_redshift: bool = False
+    repeated_token_gives_original_id: bool = True
+    changed_request_with_token_is_refused: bool = True
     # Quotas
     peerings_per_vpc: int = 50
     outstanding_peerings_per_account: int = 25
@@ -53,6 +64,10 @@ class Settings:
     roles_per_account: int = 1000
     roles_per_cluster: int = 50
     smallest_part_bytes: int = 5 * 1024 * 1024
+    active_statements_per_cluster: int = 500
+    waiting_requests_per_statement: int = 10
+    result_bytes: int = 500 * 1024 * 1024
+    result_page_rows: int = 1000
 
     def update(self, values: dict[str, Any]) -> None:
         """Sets what is given; an unknown name is an error."""
@@ -65,7 +80,6 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """All settings."""
         return asdict(self)
-
 
 @dataclass
 class State:
@@ -81,11 +95,16 @@ class State:
     buckets: "dict[str, Bucket]" = field(default_factory=dict)
     # Subnets shared with an account: (participant, region) -> ids, each with its owner.
     shared_subnets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    # Statements by id, and by account, Region and client token what was asked with it.
+    statements: "dict[str, Statement]" = field(default_factory=dict)
+    statement_tokens: "dict[tuple[str, str, str], Remembered]" = field(default_factory=dict)
 
     def with_policies(self) -> "list[Bucket | Key]":
         """All things that have policies of their own, but roles."""
         return [*self.buckets.values(), *(key for keys in self.keys.values() for key in keys.by_id.values())]
 
+# What else a reset empties.
+on_reset: list[Callable[[], None]] = []
 
 class _Current:
     """The state now: a name that stays the same while a reset replaces what it stands for."""
@@ -95,16 +114,18 @@ class _Current:
 
     def reset(self) -> None:
         """Empties all accounts."""
+        for statement in self._state.statements.values():
+            statement.abandon()
         BackendDict.reset()
+        for empty in on_reset:
+            empty()
         self._state = State()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._state, name)
 
-
 state: Any = _Current()
 
-
 def now() -> float:
-    """The time that states and sessions go by."""
-    return time.time()
+    """The time that states go by, AWS's."""
+    return time.time() + state.settings.clock_ahead_seconds
