@@ -10,6 +10,7 @@ from .ec2.peering import STATES
 from .engine import Engine
 from .errors import AwsError
 from .faults import Fault
+from .redshift_data import running
 from .state import state
 
 PREFIX = "/_bench/"
@@ -140,6 +141,13 @@ class Admin:
     def _key(self, body: Body, *_: Any) -> Any:
         with self.engine.lock:
             kms.set_state(body["arn"], body["status"])
+        return {}
+
+    @_route("POST", r"statement/(?P<id>[0-9a-f-]+)")
+    def _statement(self, body: Body, _: Any, match: re.Match[str]) -> Any:
+        """Ends a statement as the cluster itself would."""
+        with self.engine.lock:
+            running.end_from_outside(state.statements[match["id"]], body["error"])
         return {}
 
     @_route("GET", "inventory")

@@ -12,9 +12,10 @@ from .sessions import Sessions
 if TYPE_CHECKING:
     from .ec2.peering import Peering
     from .kms import Key, Keys
-    from .s3.store import Bucket
     from .redshift_data.statements import Remembered, Statement
+    from .s3.store import Bucket
     from .sagemaker import Studio
+
 
 @dataclass
 class Settings:
@@ -81,6 +82,7 @@ class Settings:
         """All settings."""
         return asdict(self)
 
+
 @dataclass
 class State:
     """What the bench itself keeps. Replaced as a whole by a reset."""
@@ -103,8 +105,10 @@ class State:
         """All things that have policies of their own, but roles."""
         return [*self.buckets.values(), *(key for keys in self.keys.values() for key in keys.by_id.values())]
 
+
 # What else a reset empties.
 on_reset: list[Callable[[], None]] = []
+
 
 class _Current:
     """The state now: a name that stays the same while a reset replaces what it stands for."""
@@ -124,7 +128,9 @@ class _Current:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._state, name)
 
+
 state: Any = _Current()
+
 
 def now() -> float:
     """The time that states go by, AWS's."""

@@ -193,5 +193,3 @@ def cancel_statement(call: Call) -> dict[str, Any]:
     timer.daemon = True
     timer.start()
     return {"Status": True}
-
-

@@ -26,9 +26,7 @@ def begin(statement: Statement) -> None:
     cluster = authentication.cluster_of(statement.account, statement.region, statement.cluster)
     key = (statement.account, statement.region, statement.cluster, str(cluster.create_time))
     database, master = cluster.db_name, cluster.master_username
-    threading.Thread(
-        target=lambda: _run(statement, lambda: clusters.warehouse(key, database, master)), daemon=True
-    ).start()
+    threading.Thread(target=lambda: _run(statement, lambda: clusters.warehouse(key, database, master)), daemon=True).start()
 
 
 def _run(statement: Statement, warehouse: Any) -> None:

@@ -1,1 +1,2 @@
-def run(*a): raise NotImplementedError
+def run(*a):
+    raise NotImplementedError

@@ -91,7 +91,7 @@ class Warehouse:
             user,
             standard_conforming_strings=strings,
             escape_string_warning="off",
-            search_path=rf'\"$user\",public,{SCHEMA}',
+            search_path=rf"\"$user\",public,{SCHEMA}",
             client_encoding="UTF8",
         )
 
