@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .admin import PREFIX, Admin
 from .engine import Engine
+from .redshift_data import running
 from .state import now
 from .wire import Answer
 
@@ -105,6 +106,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.engine = Engine()
         self.admin = Admin(self.engine)
+        running.use(self.engine)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Reports faults of ours; a client that goes away in the middle is none."""

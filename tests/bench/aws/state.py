@@ -45,6 +45,21 @@ class Settings:
     statement_cancel_seconds: float = 0
     # Redshift reads backslashes in literals as escapes; the other answer is for those who want to bear both.
     standard_conforming_strings: bool = False
+    # UNLOAD: how many slices write, how long each file takes, whether as multipart uploads.
+    unload_slices: int = 2
+    unload_file_seconds: float = 0
+    unload_multipart: bool = False
+    # Whether it asks for more than its writing needs.
+    unload_asks_for_bucket_location: bool = True
+    unload_reads_objects: bool = True
+    # Without rows it may leave empty objects of text; the rows of an UNLOAD may be told as those of the statement.
+    unload_empty_objects: bool = True
+    unload_tells_rows: bool = False
+    # What may go wrong: it fails after so many files, writes so many more after it is ABORTED, and its manifest may be
+    # "complete", "short" or "missing".
+    unload_fails_after_files: int | None = None
+    unload_files_after_abort: int = 0
+    unload_manifest: str = "complete"
     # The most items of a listing's page, whatever was asked for.
     page_limit: int = 1000
     # Where AWS's behaviour is not known: false is what a client finds harder.

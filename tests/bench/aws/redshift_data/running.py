@@ -5,7 +5,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..state import now, state
 from ..warehouse import sql
@@ -14,7 +14,23 @@ from ..warehouse.failure import QueryFailed, from_postgres
 from . import authentication, history
 from .statements import ABORTED, AUTO_COMMIT, FAILED, FINISHED, PICKED, STARTED, Query, Result, Statement
 
+if TYPE_CHECKING:
+    from ..engine import Engine
+
 _ROW_BYTES = 64 * 1024
+
+# The engine of this process: an UNLOAD acts through it as other callers do.
+_engine: list["Engine"] = []
+
+
+def use(engine: "Engine") -> None:
+    """Tells which engine there is."""
+    _engine[:] = [engine]
+
+
+def current_engine() -> "Engine":
+    """The engine."""
+    return _engine[0]
 
 
 class Aborted(Exception):
@@ -141,7 +157,7 @@ def _perform(statement: Statement, connection: Any, query: Query, record: Any) -
 
     backslashes = not state.settings.standard_conforming_strings
     if sql.is_statement(query.filled, "UNLOAD", backslashes):
-        query.rows = unloading.run(statement, connection, query, record)
+        query.rows = unloading.run(current_engine(), statement, connection, query, record)
         query.size = 0
         return
     # Prepared, because that takes one statement only.
