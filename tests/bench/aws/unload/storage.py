@@ -47,15 +47,19 @@ class Storage:
 
     def look(self, first_key: str) -> None:
         """What is asked before anything is written: where the bucket is, and whether it may be read."""
+        if state.settings.unload_asks_for_bucket_location:
+            self._ask("GetBucketLocation")
+        if state.settings.unload_reads_objects:
+            self._ask("HeadObject", Key=first_key)
+        if self._order.auto:
+            self._ask("GetBucketEncryption")
+
+    def _ask(self, operation: str, **params: Any) -> None:
         try:
-            if state.settings.unload_asks_for_bucket_location:
-                self._call("GetBucketLocation")
-            if state.settings.unload_reads_objects:
-                self._call("HeadObject", Key=first_key)
-            if self._order.auto:
-                self._call("GetBucketEncryption")
+            self._call(operation, **params)
         except AwsError as error:
-            if error.code not in ("NoSuchKey", "404", "ServerSideEncryptionConfigurationNotFoundError"):
+            # That there is none is an answer.
+            if error.code not in ("NoSuchKey", "ServerSideEncryptionConfigurationNotFoundError"):
                 raise self._failed(error, None)
 
     def keys(self, prefix: str) -> list[str]:

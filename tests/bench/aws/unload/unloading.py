@@ -1,6 +1,7 @@
 """Runs an UNLOAD: roles, destination, query, files one after the other, manifest last (docs/aws-behaviour.md#unload)."""
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -122,10 +123,11 @@ class _Unload:
             self._stop()
 
     def _pause(self) -> None:
-        if self._left_after_abort >= 0:
-            return
-        if self._statement.stopped.wait(state.settings.unload_file_seconds):
+        if self._left_after_abort < 0:
+            if not self._statement.stopped.wait(state.settings.unload_file_seconds):
+                return
             self._stop()
+        time.sleep(state.settings.unload_file_seconds)
 
     def _stop(self) -> None:
         """Stops; or writes on for some files although the statement says that it is over."""

@@ -38,6 +38,7 @@ class Server:
             *SYSTEM_VIEWS,
             database="template1",
         )
+        self.postgres.forget("template1")
         # Counts the clusters that it has stood for.
         self.term = 0
         self.lock = threading.Lock()
@@ -47,6 +48,7 @@ class Server:
         databases = self.postgres.execute("select datname from pg_database where not datistemplate")
         for (name,) in databases:
             if name not in _HIDDEN:
+                self.postgres.forget(name)
                 self.postgres.execute(f"drop database {quoted(name)} with (force)")
         users = self.postgres.execute("select rolname from pg_roles where rolname !~ '^pg_'")
         for (name,) in users:
@@ -140,7 +142,10 @@ class Clusters:
         """Ends all servers."""
         with self._lock:
             self._closed = True
-            for server in [*self._free, *self._taken]:
+            servers = [*self._free, *self._taken]
+            for server in servers:
+                server.postgres.begin_stop()
+            for server in servers:
                 server.postgres.stop()
             self._free, self._taken, self._warehouses = [], [], {}
 

@@ -58,10 +58,11 @@ class Postgres:
     """One server, reached through a socket in its folder."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="bench-postgres-"))
+        root = os.geteuid() == 0
+        self._folder = Path(tempfile.mkdtemp(prefix="bench-postgres-", dir="/tmp" if root else None))
         self._as: dict[str, Any] = {}
         package = _installed()
-        if os.geteuid() == 0:
+        if root:
             self._as = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             package = _copied(self._folder)
             for path in (self._folder, *self._folder.rglob("*")):
@@ -85,7 +86,8 @@ class Postgres:
             start_new_session=True,
             **self._as,
         )
-        self._stopping = threading.Lock()
+        self._stopping, self._using = threading.Lock(), threading.Lock()
+        self._owners: dict[str, Any] = {}
         self._wait()
 
     def _wait(self) -> None:
@@ -113,16 +115,29 @@ class Postgres:
         )
 
     def execute(self, *statements: str, database: str = MAINTENANCE) -> list[tuple[Any, ...]]:
-        """Executes statements as the owner; the rows of the last."""
-        with self.connect(database, OWNER) as connection:
+        """Executes statements as the owner; the rows of the last. The connection is kept: a new one costs a process."""
+        with self._using:
+            connection = self._owners.get(database)
+            if connection is None or connection.closed:
+                connection = self._owners[database] = self.connect(database, OWNER)
             for statement in statements:
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def stop(self) -> None:
-        """Ends the server; its folder is gone when this returns."""
+    def forget(self, database: str) -> None:
+        """Closes the owner's connection to a database, which is to go."""
+        with self._using:
+            if connection := self._owners.pop(database, None):
+                connection.close()
+
+    def begin_stop(self) -> None:
+        """Has the server end."""
         with self._stopping:
             if self._keeper.stdin and not self._keeper.stdin.closed:
                 self._keeper.stdin.close()
-                self._keeper.wait()
-                self._log.close()
+
+    def stop(self) -> None:
+        """Ends the server; its folder is gone when this returns."""
+        self.begin_stop()
+        self._keeper.wait()
+        self._log.close()
