@@ -84,3 +84,40 @@ def test_users_are_as_in_redshift(bench, world):
     # Everybody may create in `public`.
     runner.ok("create table mine (i int)")
     assert runner.rows("select tableowner from pg_tables where tablename = 'mine'") == [("IAM:administrator",)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "create schema more",
+        "create function public.f() returns int language sql as 'select 1'",
+        "create type more as enum ('a')",
+        "revoke create on schema public from public",
+        "drop schema public",
+        "alter default privileges grant select on tables to public",
+        "alter database analytics set work_mem = '1MB'",
+        "alter database analytics owner to etl",
+        "create database more",
+        "create role more in role etl",
+        "select lo_create(7)",
+    ],
+)
+def test_the_next_cluster_sees_nothing_of_the_one_before(bench, world, change):
+    looks = (
+        "select (select count(*) from pg_namespace), (select count(*) from pg_proc), (select count(*) from pg_type), "
+        "(select count(*) from pg_default_acl), (select count(*) from pg_db_role_setting), (select count(*) from pg_database), "
+        "(select count(*) from pg_roles), (select count(*) from pg_largeobject_metadata), "
+        "has_schema_privilege('etl', 'public', 'create'), "
+        "(select r.rolname from pg_database d join pg_roles r on r.oid = datdba where datname = current_database())"
+    )
+    before = _seen(bench, looks)
+    as_admin(bench).ok(change)
+    bench.post("reset")
+    bench.post("world")
+    assert _seen(bench, looks) == before
+
+
+def _seen(bench, looks):
+    admin = as_admin(bench)
+    admin.ok("create user etl")
+    return admin.rows(looks)

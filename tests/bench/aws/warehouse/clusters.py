@@ -9,12 +9,14 @@ from typing import Any
 
 from ..state import on_reset, state
 from .postgres import MAINTENANCE, OWNER, Postgres
-from .system_views import SCHEMA, SYSTEM_VIEWS
+from .system_views import EMPTY, SCHEMA, SYSTEM_VIEWS
 
 Key = tuple[str, str, str, str]
 
 # Of PostgreSQL itself, and not there for a cluster.
 _HIDDEN = (MAINTENANCE, "template0", "template1")
+# In Redshift everybody may create in `public`; PostgreSQL has ceased to let them.
+_AS_REDSHIFT = ("grant usage, create on schema public to public",)
 
 
 class NotThere(Exception):
@@ -32,28 +34,45 @@ class Server:
     def __init__(self) -> None:
         self.postgres = Postgres()
         self.postgres.execute(f"revoke connect on database {MAINTENANCE} from public")
-        self.postgres.execute(
-            # In Redshift everybody may create in `public`; PostgreSQL has ceased to let them.
-            "grant create on schema public to public",
-            *SYSTEM_VIEWS,
-            database="template1",
-        )
-        self.postgres.forget("template1")
+        self.postgres.execute(*_AS_REDSHIFT, *SYSTEM_VIEWS, database="template1")
+        self.postgres.forget()
         # Counts the clusters that it has stood for.
         self.term = 0
         self.lock = threading.Lock()
 
-    def clean(self) -> None:
-        """Removes all databases and users."""
-        databases = self.postgres.execute("select datname from pg_database where not datistemplate")
-        for (name,) in databases:
-            if name not in _HIDDEN:
-                self.postgres.forget(name)
+    def clean(self, database: str) -> None:
+        """Removes all users and databases; one of this name is kept and emptied, because making it anew takes longer."""
+        self.postgres.forget()
+        found = self.postgres.execute("select datname from pg_database where not datistemplate")
+        users = [
+            name for (name,) in self.postgres.execute("select rolname from pg_roles where rolname !~ '^pg_'") if name != OWNER
+        ]
+        for name in {name for (name,) in found} - set(_HIDDEN):
+            if name != database or not self._emptied(name, users):
+                self.postgres.forget()
                 self.postgres.execute(f"drop database {quoted(name)} with (force)")
-        users = self.postgres.execute("select rolname from pg_roles where rolname !~ '^pg_'")
-        for (name,) in users:
-            if name != OWNER:
-                self.postgres.execute(f"drop role {quoted(name)}")
+        for name in users:
+            self.postgres.execute(f"drop role {quoted(name)}")
+
+    def _emptied(self, database: str, users: list[str]) -> bool:
+        """Empties a database: all that is in it belongs to a user. False if something stands against it."""
+        import psycopg
+
+        try:
+            self.postgres.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' "
+                "and datname = current_database() and pid <> pg_backend_pid()",
+                *([f"drop owned by {', '.join(map(quoted, users))} cascade"] if users else []),
+                "drop schema public cascade",
+                "create schema public",
+                f"alter database {quoted(database)} reset all",
+                *_AS_REDSHIFT,
+                *EMPTY,
+                database=database,
+            )
+        except psycopg.Error:
+            return False
+        return True
 
 
 class Warehouse:
@@ -125,7 +144,7 @@ class Clusters:
                     raise NotThere("FATAL: the bench is ending")
                 server = self._free.pop() if self._free else Server()
                 self._taken.append(server)
-                server.clean()
+                server.clean(database)
                 self._warehouses[key] = Warehouse(server, database, master)
             return self._warehouses[key]
 

