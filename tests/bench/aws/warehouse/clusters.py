@@ -65,6 +65,7 @@ class Server:
                 *([f"drop owned by {', '.join(map(quoted, users))} cascade"] if users else []),
                 "drop schema public cascade",
                 "create schema public",
+                f"alter database {quoted(database)} owner to {OWNER}",
                 f"alter database {quoted(database)} reset all",
                 *_AS_REDSHIFT,
                 *EMPTY,
