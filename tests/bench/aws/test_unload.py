@@ -257,7 +257,7 @@ def test_a_cancelled_unload_leaves_files_and_no_manifest(bench, link):
 
 
 def test_it_may_finish_before_it_is_cancelled(bench, link):
-    bench.post("settings", unload_file_seconds=0.1, statement_cancel_seconds=2)
+    bench.post("settings", unload_file_seconds=0.4, statement_cancel_seconds=5)
     identifier = link.start(ROWS, options="MANIFEST")
     link.until_files(1)
     assert link.sql.client.cancel_statement(Id=identifier)["Status"] is True
