@@ -52,6 +52,8 @@ class Settings:
     # Whether it asks for more than its writing needs.
     unload_asks_for_bucket_location: bool = True
     unload_reads_objects: bool = True
+    # A refused role is told in the words of clusters, or in those of newer ways in.
+    role_refusals_name_the_association: bool = False
     # Without rows it may leave empty objects of text; the rows of an UNLOAD may be told as those of the statement.
     unload_empty_objects: bool = True
     unload_tells_rows: bool = False

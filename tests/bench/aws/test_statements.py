@@ -214,6 +214,13 @@ def test_an_iam_identity_is_a_user_made_at_its_first_use(sql, admin):
     assert sql.rows("select * from secret") == [(1,)]
 
 
+def test_a_role_may_have_the_longest_name(bench, world):
+    sql = as_role(bench, "r" * 64)
+    for _ in range(2):
+        assert sql.ok("select 1")["DbUser"] == "IAMR:" + "r" * 64
+    assert sql.rows("select count(*) from sys_query_history") == [(2,)]
+
+
 def test_a_database_user_must_exist(sql, admin):
     assert 'password authentication failed for user "etl"' in sql.error("select 1", DbUser="etl")
     admin.ok("create user etl")

@@ -132,6 +132,22 @@ def test_a_role_made_anew_is_not_trusted(bench, link):
     refused_role(link)
 
 
+def test_refused_roles_may_be_told_in_other_words(bench, link):
+    bench.post("settings", role_refusals_name_the_association=True)
+    assert f"The requested role {LAST} is not associated to cluster" in link.error("select 1", roles=LAST)
+    assert f"Not authorized to get credentials of role {LAST}x" in link.error("select 1", roles=f"{FIRST},{LAST}x")
+
+
+def test_one_role_is_enough_where_the_bucket_lets_it_in(bench, link):
+    iam = bench.admin(PRODUCER, "iam")
+    iam.put_role_policy(RoleName="unload-first", PolicyName="test", PolicyDocument=document(allow(WRITING)))
+    assert "S3ServiceException:Access Denied,Status 403" in link.error("select 1", roles=FIRST)
+    grant = {**by("AWS", FIRST, *WRITING), "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}
+    link.s3.put_bucket_policy(Bucket=BUCKET, Policy=document(grant))
+    link.ok("select 1", roles=FIRST)
+    assert link.lines() == ["1"]
+
+
 def test_without_a_default_role_default_is_refused(link):
     text = link.text("select 1").replace(f"'{FIRST},{LAST}'", "default")
     assert "There is no default IAM role" in link.sql.error(text)

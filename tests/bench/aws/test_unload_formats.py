@@ -174,6 +174,7 @@ def test_queries_that_do_not_fit_are_refused(link, query, options, words):
 
 def test_a_limit_inside_is_allowed(link):
     assert only(link, "select * from (select i from generate_series(1, 9) i order by i limit 2) x", "") == "1\n2\n"
+    assert only(link, "(select 1 as i) union all (select 2 limit 1)", "") == "1\n2\n"
     assert only(link, "with x as (select 3 as limit1 limit 1) select * from x -- limit", "") == "3\n"
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ..state import now
-from ..warehouse.clusters import Warehouse
+from ..warehouse.clusters import Warehouse, shortened
 from ..warehouse.sql import literal
 from ..warehouse.system_views import SCHEMA
 from .statements import FAILED, FINISHED, Query, Statement, moment
@@ -37,7 +37,7 @@ class Record:
 
     def _mine(self) -> dict[str, Any]:
         who = self._statement
-        return {"query_id": self._query.query_id, "user_name": who.db_user, "session_id": who.pid}
+        return {"query_id": self._query.query_id, "user_name": shortened(who.db_user), "session_id": who.pid}
 
     def unload(self, file_format: str, compression: str, location: str) -> None:
         """An UNLOAD has begun."""

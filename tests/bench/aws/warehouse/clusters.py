@@ -28,6 +28,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def shortened(user: str) -> str:
+    """A user's name as PostgreSQL keeps it: 63 bytes, of a role's longest name not all."""
+    return user.encode()[:63].decode(errors="ignore")
+
+
 class Server:
     """A PostgreSQL server with what every Redshift database has."""
 
@@ -92,7 +97,7 @@ class Warehouse:
 
     def connect(self, database: str, user: str, make_user: bool) -> Any:
         """A connection to a database as a user, whom `make_user` makes if needed."""
-        postgres = self._server.postgres
+        postgres, user = self._server.postgres, shortened(user)
         with self._server.lock:
             self._alive()
             if database in self._promised:
