@@ -10,6 +10,7 @@ FIRST = f"arn:aws:iam::{PRODUCER}:role/unload-first"
 LAST = f"arn:aws:iam::{CONSUMER}:role/unload-last"
 BUCKET = "analytics-exports"
 USER = f"arn:aws:redshift:eu-west-1:{PRODUCER}:dbuser:warehouse/IAMR:runner"
+ROWS = "select i, 'row ' || i as t from generate_series(1, 10) i"
 WRITING = ["s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"]
 
 

@@ -24,6 +24,9 @@ class Storage:
     def __init__(self, engine: Engine, session: Principal, statement: Statement, query: Query, order: Order) -> None:
         self._engine, self._session, self._statement, self._query, self._order = engine, session, statement, query, order
         self._region = order.region or statement.region
+        self._encryption = {"ServerSideEncryption": "AES256"}
+        if order.kms_key_id is not None:
+            self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": order.kms_key_id}
 
     def _call(self, operation: str, **params: Any) -> Any:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -52,15 +55,24 @@ class Storage:
         if state.settings.unload_reads_objects:
             self._ask("HeadObject", Key=first_key)
         if self._order.auto:
-            self._ask("GetBucketEncryption")
+            self._encrypt_as(self._ask("GetBucketEncryption"))
 
-    def _ask(self, operation: str, **params: Any) -> None:
+    def _ask(self, operation: str, **params: Any) -> Any:
         try:
-            self._call(operation, **params)
+            return self._call(operation, **params)
         except AwsError as error:
             # That there is none is an answer.
             if error.code not in ("NoSuchKey", "ServerSideEncryptionConfigurationNotFoundError"):
                 raise self._failed(error, None)
+            return {}
+
+    def _encrypt_as(self, answer: dict[str, Any]) -> None:
+        """As the bucket does by default, if that is with a key of KMS."""
+        rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+        default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        if default.get("SSEAlgorithm") == "aws:kms":
+            key = default.get("KMSMasterKeyID")
+            self._encryption = {"ServerSideEncryption": "aws:kms", **({"SSEKMSKeyId": key} if key else {})}
 
     def keys(self, prefix: str) -> list[str]:
         """The objects below a prefix."""
@@ -83,19 +95,14 @@ class Storage:
         except AwsError as error:
             raise self._failed(error, key)
 
-    def _encryption(self) -> dict[str, str]:
-        if self._order.kms_key_id is None:
-            return {}
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._order.kms_key_id}
-
     def put(self, key: str, body: bytes, between: Any) -> None:
         """An object, in one or as an upload; `between` is done when its bytes are there and it is not."""
         try:
             if not state.settings.unload_multipart:
                 between()
-                self._call("PutObject", Key=key, Body=body, **self._encryption())
+                self._call("PutObject", Key=key, Body=body, **self._encryption)
                 return
-            upload = self._call("CreateMultipartUpload", Key=key, **self._encryption())["UploadId"]
+            upload = self._call("CreateMultipartUpload", Key=key, **self._encryption)["UploadId"]
             part = self._call("UploadPart", Key=key, UploadId=upload, PartNumber=1, Body=body)
             between()
             parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
