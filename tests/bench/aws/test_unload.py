@@ -3,6 +3,7 @@
 import pytest
 
 from .client import CONSUMER, PRODUCER, allow, by, document
+from .sql_testing import cluster
 from .unload_testing import BUCKET, FIRST, LAST, ROWS, USER, WRITING, Link
 
 
@@ -169,6 +170,19 @@ def test_a_bucket_may_deny_the_chain(link):
     link.s3.put_bucket_policy(Bucket=BUCKET, Policy=document(rule))
     assert "S3ServiceException" in link.error("select 1")
     link.ok("select 1", prefix="elsewhere/")
+
+
+def test_a_bucket_may_ask_for_a_way_through_the_clusters_vpc(bench, link, world):
+    outside = {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}
+    arns = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
+    rule = {"Effect": "Deny", "Principal": {"AWS": LAST}, "Action": "s3:*", "Resource": arns, "Condition": outside}
+    link.s3.put_bucket_policy(Bucket=BUCKET, Policy=document(rule))
+    bench.post("settings", unload_source_vpce="vpce-1")
+    assert "Error AccessDenied" in link.error("select 1")
+    bench.post("cluster", **cluster(enhancedVpcRouting=True))
+    link.ok("select 1")
+    bench.post("settings", unload_source_vpce=None)
+    assert "Error AccessDenied" in link.error("select 1", prefix="again/")
 
 
 def test_a_bucket_must_exist(link):

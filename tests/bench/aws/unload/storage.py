@@ -6,8 +6,12 @@ import secrets
 import time
 from typing import Any
 
-from ..engine import Engine
+from moto.redshift.models import redshift_backends
+
+from ..engine import NOWHERE, Engine
 from ..errors import AwsError
+from ..origin import Origin
+from ..redshift_data.authentication import cluster_of
 from ..redshift_data.statements import Query, Statement
 from ..sessions import Principal
 from ..state import state
@@ -18,12 +22,24 @@ from .roles import detail
 _ATTEMPTS = 4
 
 
+def _origin(engine: Engine, statement: Statement) -> Origin:
+    """Where the cluster's calls come from: with enhanced VPC routing, through an endpoint in its VPC, if that has one."""
+    endpoint = state.settings.unload_source_vpce
+    with engine.lock:
+        cluster = cluster_of(statement.account, statement.region, statement.cluster)
+        if endpoint is None or cluster is None or not cluster.enhanced_vpc_routing:
+            return NOWHERE
+        groups = redshift_backends[statement.account][statement.region].subnet_groups
+        return Origin(source_vpc=groups[cluster.cluster_subnet_group_name].vpc_id, source_vpce=endpoint)
+
+
 class Storage:
     """Writes below the destination of an UNLOAD, and reads there."""
 
     def __init__(self, engine: Engine, session: Principal, statement: Statement, query: Query, order: Order) -> None:
         self._engine, self._session, self._statement, self._query, self._order = engine, session, statement, query, order
         self._region = order.region or statement.region
+        self._origin = _origin(engine, statement)
         self._encryption = {"ServerSideEncryption": "AES256"}
         if order.kms_key_id is not None:
             self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": order.kms_key_id}
@@ -34,7 +50,7 @@ class Storage:
                 if not self._session.alive:
                     raise AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403)
                 return self._engine.perform_as(
-                    self._session, f"s3:{operation}", self._region, Bucket=self._order.bucket, **params
+                    self._session, f"s3:{operation}", self._region, self._origin, Bucket=self._order.bucket, **params
                 )
             except AwsError as error:
                 if error.status < 500 or error.status == 501 or attempt == _ATTEMPTS:
