@@ -220,6 +220,7 @@ const SERVER_FAULTS: &[&str] = &[
     "InternalFailure",
     "InternalServerError",
     "InternalServerException",
+    "KMSInternalException",
     "ServerInternal",
     "ServiceFailure",
     "ServiceFailureException",

@@ -409,7 +409,7 @@ pub struct Object {
     pub modified: Timestamp,
 }
 
-/// States of a statement (docs/aws-behaviour.md#data-api).
+/// States of a statement (docs/aws-behaviour.md#statements).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum StatementStatus {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use status::UnloadJobStatus;
 
-/// The longest that a job may take, in seconds: the Data API ends a statement after a day (docs/aws-behaviour.md, Data API).
+/// The longest that a job may take, in seconds: the Data API ends a statement after a day (docs/aws-behaviour.md, Statements).
 pub const LONGEST: u32 = 86_400;
 
 /// So many new attempts follow a failed one where the spec does not say: as for a Job of batch/v1.

@@ -1,7 +1,7 @@
 //! What options of UNLOAD do not go together: one table, from which the API server's rules are made and which the code
 //! asks again before it builds a statement.
 //!
-//! The sources stand in docs/aws-behaviour.md, UNLOAD.
+//! The sources stand in docs/aws-behaviour.md, The statement of an UNLOAD.
 
 use super::output::{Output, Text};
 use super::shape::{self, Shape};

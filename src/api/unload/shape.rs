@@ -3,7 +3,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// The longest statement, in bytes. The Data API takes 100 KB (docs/aws-behaviour.md, Data API); 100,000 bytes are no more
+/// The longest statement, in bytes. The Data API takes 100 KB (docs/aws-behaviour.md, Statements); 100,000 bytes are no more
 /// than that, whether K is 1,000 or 1,024.
 pub const STATEMENT_MAX: usize = 100_000;
 

@@ -60,7 +60,7 @@ pub(super) async fn named(
         let StatementsClient { reads, .. } = sdk.sessions.statements(at, role_arn).await?;
         let (mut all, mut next) = (vec![], None);
         loop {
-            // without a status only those that finished are listed (docs/aws-behaviour.md#data-api)
+            // without a status only those that finished are listed (docs/aws-behaviour.md#statements)
             let request = reads.list_statements().statement_name(name).status(StatusString::All).role_level(true);
             let request = request.cluster_identifier(cluster).max_results(PAGE).set_next_token(next);
             let page = sdk.call(Call::read(at, LIST_STATEMENTS, name), request.send()).await?;

@@ -11,6 +11,7 @@ import warnings
 
 from . import services  # noqa: F401
 from .server import Server
+from .warehouse.clusters import clusters
 from .warm import warm
 
 
@@ -34,6 +35,7 @@ def main() -> None:
     print(json.dumps({"url": server.url, "pid": os.getpid()}), flush=True)
     stop.wait()
     server.shutdown()
+    clusters.stop()
 
 
 if __name__ == "__main__":

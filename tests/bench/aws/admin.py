@@ -1,6 +1,7 @@
 """The bench's own API, under /_bench/: what no client of AWS can do (README.md lists it)."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ from .ec2.peering import STATES
 from .engine import Engine
 from .errors import AwsError
 from .faults import Fault
-from .state import now, state
+from .redshift_data import running
+from .state import state
 
 PREFIX = "/_bench/"
 
@@ -61,7 +63,7 @@ class Admin:
     def _expire(self, body: Body, *_: Any) -> Any:
         """Ends the sessions of a role: for clients that refresh credentials."""
         with self.engine.lock:
-            return {"expired": state.sessions.expire(body["account"], body["role"], now())}
+            return {"expired": state.sessions.expire(body["account"], body["role"], time.time())}
 
     @_route("POST", "world")
     def _world(self, body: Body, *_: Any) -> Any:
@@ -139,6 +141,13 @@ class Admin:
     def _key(self, body: Body, *_: Any) -> Any:
         with self.engine.lock:
             kms.set_state(body["arn"], body["status"])
+        return {}
+
+    @_route("POST", r"statement/(?P<id>[0-9a-f-]+)")
+    def _statement(self, body: Body, _: Any, match: re.Match[str]) -> Any:
+        """Ends a statement as the cluster itself would."""
+        with self.engine.lock:
+            running.end_from_outside(state.statements[match["id"]], body["error"])
         return {}
 
     @_route("GET", "inventory")

@@ -26,7 +26,7 @@ def process():
     assert ready["pid"] == running.pid
     yield ready
     running.stdin.close()
-    assert running.wait(10) == 0
+    assert running.wait(30) == 0
 
 
 @pytest.fixture(scope="session")

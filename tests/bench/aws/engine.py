@@ -16,7 +16,7 @@ from .access.decision import authorize
 from .call import Call
 from .errors import AwsError
 from .journal import Entry, Journal
-from .operations import OPERATIONS
+from .operations import OPERATIONS, Later
 from .origin import Origin
 from .sessions import Principal
 from .state import state
@@ -110,21 +110,29 @@ class Engine:
     def execute(self, call: Call, entry: Entry, told: bool = True) -> Answer:
         """Executes a call and records what came of it; with `told` also that the caller gets to know it."""
         with self.lock:
-            try:
-                # A call that was on its way during a reset must not act on what comes after.
-                if not state.sessions.knows(call.principal):
-                    raise errors.unknown_key(call.service)
-                result = self.perform(call)
-                entry.executed = True
-            except AwsError as error:
-                result = error
-            except (ServiceException, HTTPException) as error:
-                result = wire.as_aws_error(call.service, error)
-            except Exception as error:
-                # A fault of the bench must not look like one of AWS.
-                traceback.print_exc(file=sys.stderr)
-                result = AwsError("BenchError", f"the bench failed: {error!r}", 501)
-            return self._answer(call, entry, result, told)
+            result = self._outcome(call, entry, lambda: self.perform(call))
+            if not isinstance(result, Later):
+                return self._answer(call, entry, result, told)
+        result.wait()
+        with self.lock:
+            return self._answer(call, entry, self._outcome(call, entry, result.then), told)
+
+    def _outcome(self, call: Call, entry: Entry, work: Callable[[], Any]) -> Any:
+        try:
+            # A call that was on its way during a reset must not act on what comes after.
+            if not state.sessions.knows(call.principal):
+                raise errors.unknown_key(call.service)
+            result = work()
+            entry.executed = True
+            return result
+        except AwsError as error:
+            return error
+        except (ServiceException, HTTPException) as error:
+            return wire.as_aws_error(call.service, error)
+        except Exception as error:
+            # A fault of the bench must not look like one of AWS.
+            traceback.print_exc(file=sys.stderr)
+            return AwsError("BenchError", f"the bench failed: {error!r}", 501)
 
     def _answer(self, call: Call, entry: Entry, result: Any, told: bool = True) -> Answer:
         answer = wire.render(call.service, call.operation, call.request_id, result)

@@ -27,6 +27,14 @@ class Operation:
     needs: Needs
 
 
+@dataclass(frozen=True)
+class Later:
+    """An answer that is waited for, while other calls are executed: a long poll."""
+
+    wait: Callable[[], None]
+    then: Callable[[], Any]
+
+
 OPERATIONS: dict[str, Operation] = {}
 
 

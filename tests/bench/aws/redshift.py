@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -201,7 +202,7 @@ def get_cluster_credentials(call: Call) -> dict[str, Any]:
     return {
         "DbUser": ("IAMA:" if call.get("AutoCreate") else "IAM:") + user,
         "DbPassword": secrets.token_urlsafe(40),
-        "Expiration": datetime.fromtimestamp(now() + seconds, UTC),
+        "Expiration": datetime.fromtimestamp(time.time() + seconds, UTC),
     }
 
 

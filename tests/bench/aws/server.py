@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .admin import PREFIX, Admin
 from .engine import Engine
+from .redshift_data import running
+from .state import now
 from .wire import Answer
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -71,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         if "Content-Length" not in answer.headers and answer.status not in _BODILESS:
             lines.append(f"Content-Length: {len(answer.body)}")
-        lines += [f"Date: {self.date_time_string()}", "", ""]
+        lines += [f"Date: {self.date_time_string(now())}", "", ""]
         body = b"" if self.command == "HEAD" or answer.status in _BODILESS else answer.body
         try:
             # One write: a second small one could wait for the acknowledgement of the first.
@@ -104,6 +106,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.engine = Engine()
         self.admin = Admin(self.engine)
+        running.use(self.engine)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Reports faults of ours; a client that goes away in the middle is none."""

@@ -1,6 +1,7 @@
 """STS: sessions of roles (docs/aws-behaviour.md#assuming-roles)."""
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from .errors import AwsError
 from .iam.principals import find_role
 from .operations import operation
 from .sessions import Principal
-from .state import now, state
+from .state import state
 
 _CHAINED_MAXIMUM = 3600
 
@@ -126,7 +127,7 @@ def _session(call: Call, role: Role, seconds: int) -> Principal:
         session_policies=policies,
         tags={**{t["Key"]: t["Value"] for t in call.get("Tags", [])}, **carried},
         transitive_tags=caller.transitive_tags | frozenset(call.get("TransitiveTagKeys", [])),
-        expires=now() + seconds,
+        expires=time.time() + seconds,
     )
 
 
@@ -136,7 +137,7 @@ def credentials(session: Principal) -> dict[str, Any]:
         "AccessKeyId": session.access_key,
         "SecretAccessKey": session.secret_key,
         "SessionToken": session.token,
-        "Expiration": datetime.fromtimestamp(min(session.expires, now() + 43200), UTC),
+        "Expiration": datetime.fromtimestamp(min(session.expires, time.time() + 43200), UTC),
     }
 
 

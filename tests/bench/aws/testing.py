@@ -1,6 +1,7 @@
 """The words in which the tests of the bench speak of refusals, tags and the standard world."""
 
 from contextlib import contextmanager
+from functools import cached_property
 from types import SimpleNamespace
 
 import pytest
@@ -47,9 +48,16 @@ class World(SimpleNamespace):
             made=made,
             p=SimpleNamespace(**pair["producer"]),
             c=SimpleNamespace(**pair["consumer"]),
-            p_ec2=bench.client(made["producer"]["admin"], "ec2", made["producer"]["region"]),
-            c_ec2=bench.client(made["consumer"]["admin"], "ec2", made["consumer"]["region"]),
         )
+
+    # Making a client costs more than a test, and many need none of these.
+    @cached_property
+    def p_ec2(self):
+        return self.bench.client(self.made["producer"]["admin"], "ec2", self.made["producer"]["region"])
+
+    @cached_property
+    def c_ec2(self):
+        return self.bench.client(self.made["consumer"]["admin"], "ec2", self.made["consumer"]["region"])
 
     def request(self, ec2=None, **options):
         """Asks for a connection, from the consumer's side unless told otherwise."""

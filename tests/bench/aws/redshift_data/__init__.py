@@ -1,0 +1,1 @@
+"""The Redshift Data API: statements that run on the warehouse (docs/aws-behaviour.md#statements)."""
