@@ -392,7 +392,7 @@ pub struct Upload {
 }
 
 /// The objects below a prefix, as they are now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The moment of the answer, by AWS's clock.
     pub as_of: Timestamp,
@@ -460,6 +460,8 @@ pub struct Role {
     pub path: String,
     /// ARN.
     pub arn: String,
+    /// Its unique id: a role made anew under the same name has another.
+    pub id: String,
     /// Trust policy, decoded.
     pub trust: String,
     /// ARN of the permissions boundary.
