@@ -19,6 +19,8 @@ pub mod types {
     pub const COMPLETE: &str = "Complete";
     /// A job is given up.
     pub const FAILED: &str = "Failed";
+    /// Whether a job is deleted after its time to live: False where a tool would make it again.
+    pub const TIME_TO_LIVE: &str = "TimeToLive";
     /// Whether a job's query is SQL that this program knows; Unknown lets it through, and the warehouse decides.
     pub const QUERY_CHECKED: &str = "QueryChecked";
 }

@@ -292,6 +292,18 @@ pub struct Unload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::database_user")]
     pub database_user: Option<String>,
+    /// What becomes of statements that still run when this link, or its unload, is taken down: `Cancel` cancels them,
+    /// `Wait` waits for their end, however long that takes. Absent: `Cancel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_teardown: Option<OnTeardown>,
+}
+
+/// What becomes of running statements when their link goes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum OnTeardown {
+    Cancel,
+    Wait,
 }
 
 /// Schemas with bounds: the API server estimates the cost of rules by them.

@@ -14,6 +14,13 @@ pub use unload::{UnloadJob, UnloadJobSpec};
 /// The finalizer that keeps a link until nothing of it is left at AWS.
 pub const FINALIZER: &str = "redshiftlink.dev/link";
 
+/// The finalizer that keeps a job until its statement has ended and what it must not leave behind is gone.
+pub const JOB_FINALIZER: &str = "redshiftlink.dev/unload";
+
+/// On a job, written with its finalizer: where its fences stand and its statements run, so that both are found without
+/// status and link. JSON, for the controller alone.
+pub const PLACE: &str = "redshiftlink.dev/place";
+
 /// Setting this annotation to another value makes the controller look at once; it is echoed in status.
 pub const RECONCILE_REQUESTED_AT: &str = "redshiftlink.dev/reconcile-requested-at";
 

@@ -20,7 +20,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -92,6 +92,7 @@ async fn of(
         consumer: &consumer,
         now: Timestamp::now(),
         certain: true,
+        held_by: &BTreeSet::new(),
         interval: SignedDuration::ZERO,
     };
     let any = Freshness { after: Moment::default(), age: Duration::from_secs(60) };

@@ -137,6 +137,7 @@ impl AwsError {
                 | "EntityAlreadyExistsException"
                 | "RouteAlreadyExists"
                 | "InvalidPermission.Duplicate"
+                | "PreconditionFailed"
         )
     }
 
@@ -227,6 +228,10 @@ const SERVER_FAULTS: &[&str] = &[
     "ServiceUnavailable",
     "ServiceUnavailableException",
     "Unavailable",
+    // of the Data API: something around the statement failed, and it may be there
+    "ExecuteStatementException",
+    // S3 had no whole request in time, or did not carry it out
+    "RequestTimeout",
 ];
 
 const THROTTLES: &[&str] = &[
@@ -263,7 +268,10 @@ fn is_not_found(code: &str) -> bool {
                 | "ClusterNotFoundFault"
                 | "ClusterSubnetGroupNotFoundFault"
                 | "ResourceNotFound"
+                | "ResourceNotFoundException"
                 | "NoSuchBucket"
+                | "NoSuchKey"
+                | "NoSuchUpload"
                 | "NotFoundException"
         )
 }
@@ -303,6 +311,23 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
         (Service::Ec2, "ConcurrentTagAccess" | "Blocked" | "DependencyViolation") => Class::Transient,
         (Service::Redshift, "InvalidClusterState" | "InvalidClusterStateFault") => Class::Transient,
         (Service::SageMaker, "ResourceInUse" | "ConflictException") => Class::Transient,
+        // somebody else put the object first, or is at it
+        (Service::S3, "PreconditionFailed" | "ConditionalRequestConflict" | "OperationAborted") => Class::Stale,
+        // the cluster or the account has enough to do
+        (
+            Service::RedshiftData,
+            "ActiveStatementsExceededException"
+            | "ActiveSessionsExceededException"
+            | "ActiveWaitingRequestsExceededException"
+            | "DatabaseConnectionException"
+            | "QueryTimeoutException",
+        ) => Class::Transient,
+        // the statement is not yet, or no longer, where it can be cancelled
+        (Service::RedshiftData, "ValidationException") if message.contains("Could not cancel") => Class::Transient,
+        // AWS documents no wording for a cluster that takes no statements now: it is looked at before each submission
+        (Service::RedshiftData, "ValidationException") if message.to_ascii_lowercase().contains("paus") => {
+            Class::Transient
+        }
         (_, code::NO_ANSWER) => Class::Transient,
         // the account is entered anew
         (
@@ -335,7 +360,7 @@ mod tests {
     #[test]
     fn one_row_per_code() {
         use Class::{Blocked, Stale, Terminal, Transient};
-        use Service::{Ec2, Iam, Redshift, SageMaker, Sts};
+        use Service::{Ec2, Iam, Redshift, RedshiftData, S3, SageMaker, Sts};
         let rows: &[(Service, &str, &str, Class)] = &[
             (Iam, "Throttling", "Rate exceeded", Transient),
             (Ec2, "RequestLimitExceeded", "", Transient),
@@ -397,6 +422,34 @@ mod tests {
             (SageMaker, "ResourceNotFound", "", Stale),
             (SageMaker, "ResourceInUse", "", Transient),
             (SageMaker, "ValidationException", "", Terminal),
+            (RedshiftData, "ThrottlingException", "", Transient),
+            (RedshiftData, "InternalServerException", "", Transient),
+            (RedshiftData, "ExecuteStatementException", "", Transient),
+            (RedshiftData, "ActiveStatementsExceededException", "", Transient),
+            (RedshiftData, "ActiveSessionsExceededException", "", Transient),
+            (RedshiftData, "ActiveWaitingRequestsExceededException", "", Transient),
+            (RedshiftData, "DatabaseConnectionException", "", Transient),
+            (RedshiftData, "QueryTimeoutException", "", Transient),
+            (RedshiftData, "ResourceNotFoundException", "", Stale),
+            (RedshiftData, "AccessDeniedException", "", Blocked),
+            (RedshiftData, "ValidationException", "Redshift cluster is paused", Transient),
+            (
+                RedshiftData,
+                "ValidationException",
+                "Could not cancel a query that is already in FINISHED state",
+                Transient,
+            ),
+            (RedshiftData, "ValidationException", "Database is not valid", Terminal),
+            (S3, "PreconditionFailed", "", Stale),
+            (S3, "ConditionalRequestConflict", "", Stale),
+            (S3, "OperationAborted", "", Stale),
+            (S3, "NoSuchKey", "", Stale),
+            (S3, "NoSuchUpload", "", Stale),
+            (S3, "NoSuchBucket", "", Stale),
+            (S3, "SlowDown", "", Transient),
+            (S3, "RequestTimeout", "", Transient),
+            (S3, "InternalError", "", Transient),
+            (S3, "AccessDenied", "", Blocked),
         ];
         for (service, code, message, class) in rows {
             assert_eq!(classify(*service, code, message), *class, "{service:?} {code} {message}");
@@ -443,6 +496,7 @@ mod tests {
     fn what_may_have_been_executed_is_ambiguous() {
         assert!(error(code::NO_ANSWER, "").is_ambiguous());
         assert!(error("InternalError", "").is_ambiguous());
+        assert!(error("ExecuteStatementException", "").is_ambiguous());
         assert!(!error("RequestLimitExceeded", "").is_ambiguous());
     }
 }

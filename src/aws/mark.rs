@@ -226,6 +226,7 @@ mod tests {
             name: i.role(RoleKind::Producer, &owner().uid),
             path: i.role_path(),
             arn: String::new(),
+            id: String::new(),
             trust: String::new(),
             boundary: None,
             tags: i.role_tags(&owner()),

@@ -460,6 +460,8 @@ pub struct Role {
     pub path: String,
     /// ARN.
     pub arn: String,
+    /// Its unique id: a role made anew under the same name has another.
+    pub id: String,
     /// Trust policy, decoded.
     pub trust: String,
     /// ARN of the permissions boundary.

@@ -3,7 +3,8 @@
 pub mod client;
 pub mod lease;
 
-use crate::api::{CrossAccountRedshiftLink, LinkStatus};
+use crate::api::unload::status::UnloadJobStatus;
+use crate::api::{CrossAccountRedshiftLink, LinkStatus, UnloadJob};
 use crate::aws::error::Class;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -53,4 +54,26 @@ pub trait Kubernetes: Send + Sync {
 
     /// The labels of a namespace; none where it is not known.
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
+}
+
+/// What the loop for jobs does to Kubernetes.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// The link of this name as it is now; none where there is none.
+    async fn link(&self, namespace: &str, name: &str) -> Result<Option<CrossAccountRedshiftLink>, KubernetesError>;
+
+    /// Adds our finalizer to exactly this version of the job, and the annotation that says where it lives.
+    async fn hold(&self, job: &UnloadJob, place: &str) -> Result<(), KubernetesError>;
+
+    /// Removes our finalizer from exactly this version of the job.
+    async fn let_go(&self, job: &UnloadJob) -> Result<(), KubernetesError>;
+
+    /// Writes the status of exactly this version of the job; gives the new version.
+    async fn apply_status(&self, job: &UnloadJob, status: &UnloadJobStatus) -> Result<UnloadJob, KubernetesError>;
+
+    /// Deletes exactly this version of the job.
+    async fn delete(&self, job: &UnloadJob) -> Result<(), KubernetesError>;
+
+    /// Tells something, as well as it goes: a failure is logged, never reported.
+    async fn tell(&self, job: &UnloadJob, happening: &Happening);
 }

@@ -11,17 +11,23 @@ use std::time::Duration;
 /// Says whether we surely lead for so long from now on.
 pub type Leads = dyn Fn(Duration) -> bool + Send + Sync;
 
-/// What came of the steps.
-#[derive(Debug, Default)]
-pub struct Acted {
+/// What came of the steps. `K`: what a failure stands in the way of.
+#[derive(Debug)]
+pub struct Acted<K = Part> {
     /// Effects that changed something.
     pub executed: Vec<Effect>,
-    /// What failed, by part.
-    pub failures: Vec<(Part, AwsError)>,
+    /// What failed, and of what.
+    pub failures: Vec<(K, AwsError)>,
     /// When the last effect on each service ended: only younger reads show it.
     pub ended: BTreeMap<Service, Moment>,
     /// Some effect may still be executed although it failed.
     pub uncertain: bool,
+}
+
+impl<K> Default for Acted<K> {
+    fn default() -> Self {
+        Self { executed: vec![], failures: vec![], ended: BTreeMap::new(), uncertain: false }
+    }
 }
 
 /// Executes what does not wait. A step that fails takes those chained to it with it; a failure that another try may

@@ -2,12 +2,10 @@
 
 use super::act::Acted;
 use super::status::Pace;
-use crate::api::CrossAccountRedshiftLink;
 use crate::aws::accounts::Accounts;
 use crate::aws::effect::Effect;
 use crate::aws::error::Service;
 use crate::aws::moment::Moment;
-use kube::ResourceExt;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,13 +83,13 @@ impl Memories {
 }
 
 impl Memory {
-    /// How long there is nothing to do: the object is as the last loop left it, and its time has not come. Our own
-    /// write of the status wakes the loop, and need not cost a look at AWS.
+    /// How long there is nothing to do: the object is at the version that the last loop left, and its time has not come.
+    /// Our own write of the status wakes the loop, and need not cost a look at AWS.
     #[must_use]
-    pub fn rests(&self, link: &CrossAccountRedshiftLink, accounts: &Arc<Accounts>) -> Option<Duration> {
+    pub fn rests(&self, now: Option<String>, accounts: &Arc<Accounts>) -> Option<Duration> {
         let (version, known) = self.ended_with.as_ref()?;
         let rest = self.due.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())?;
-        (*version == link.resource_version() && Arc::ptr_eq(known, accounts)).then_some(rest)
+        (*version == now && Arc::ptr_eq(known, accounts)).then_some(rest)
     }
 
     /// From when on nothing of ours can still arrive.
@@ -108,7 +106,7 @@ impl Memory {
     }
 
     /// Effects were executed, or failed.
-    pub fn acted(&mut self, acted: &Acted, grace: Duration) {
+    pub fn acted<K>(&mut self, acted: &Acted<K>, grace: Duration) {
         self.ended.extend(acted.ended.iter().map(|(service, at)| (*service, *at)));
         let until = Some(Instant::now() + grace);
         if acted.uncertain {

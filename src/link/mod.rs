@@ -3,6 +3,7 @@
 pub mod act;
 pub mod controller;
 pub mod facts;
+pub mod holds;
 pub mod memory;
 pub mod observe;
 pub mod others;

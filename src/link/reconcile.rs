@@ -1,6 +1,7 @@
 //! The loop: observe, plan, act, status. Once around for one object.
 
 use super::act::{Acted, Leads, act};
+use super::holds::{Holds, LinkName};
 use super::memory::{Memories, Memory};
 use super::observe::observe;
 use super::others::Holder;
@@ -44,6 +45,8 @@ pub struct Loop {
     pub accounts: watch::Receiver<AccountsWatch>,
     /// Who wants what.
     pub register: Register,
+    /// Which jobs hold which link.
+    pub holds: Holds,
     /// This installation.
     pub installation: Installation,
     /// How often a settled link is looked at.
@@ -69,7 +72,7 @@ impl Loop {
         let uid = link.uid().unwrap_or_default();
         let accounts = self.accounts.borrow().accounts.clone();
         let memory = self.memories.get(&uid);
-        if let Some(rest) = memory.rests(link, &accounts) {
+        if let Some(rest) = memory.rests(link.resource_version(), &accounts) {
             return Ok(Some(rest));
         }
         let deleting = link.metadata.deletion_timestamp.is_some();
@@ -131,7 +134,19 @@ impl Loop {
     /// An object is gone.
     pub fn forget(&self, uid: &str) {
         self.register.withdraw(uid);
+        self.holds.forget_link(uid);
         self.memories.forget(uid);
+    }
+
+    /// Lets attempts begin over a link that unloads; of one that does so no more, which jobs have one under way.
+    fn held_by(&self, link: &CrossAccountRedshiftLink) -> BTreeSet<String> {
+        let name: LinkName = (link.namespace().unwrap_or_default(), link.name_any());
+        if link.metadata.deletion_timestamp.is_none() && link.spec.unload.is_some() {
+            self.holds.open(&name);
+            return BTreeSet::new();
+        }
+        let jobs = self.holds.close(&name, &link.uid().unwrap_or_default());
+        jobs.unwrap_or_else(|| BTreeSet::from(["(not all jobs were looked at since the start)".to_owned()]))
     }
 
     async fn look(
@@ -145,6 +160,7 @@ impl Loop {
         let grants = allow(&link.spec, Tenant { namespace: &namespace, labels: &labels }, accounts);
         let (producer, consumer) = scopes(link);
         let abandoned = accounts.abandoned();
+        let held_by = self.held_by(link);
         let request = Request {
             link,
             installation: &self.installation,
@@ -154,6 +170,7 @@ impl Loop {
             consumer: &consumer,
             now: (self.now)(),
             certain: Instant::now() >= memory.certain_from(self.started + self.grace),
+            held_by: &held_by,
             interval: SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX),
         };
         let since = Since::new(link, &memory);
@@ -338,7 +355,8 @@ impl Loop {
         if before != Some(&after) {
             let written = self.kubernetes.apply_status(request.link, &after).await?;
             version = written.resource_version();
-            for happening in happenings(before, &after) {
+            let old = before.map_or(&[][..], |status| &status.conditions);
+            for happening in happenings(old, &after.conditions) {
                 self.kubernetes.tell(request.link, &happening).await;
             }
         }

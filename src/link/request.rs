@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// No call of ours whose answer was lost can still be executed. Before that, no ledger loses an entry.
     pub certain: bool,
+    /// Jobs of this link that have, or may have, a statement under way: what lets it live stays.
+    pub held_by: &'a BTreeSet<String>,
     /// How often a settled link is looked at.
     pub interval: SignedDuration,
 }

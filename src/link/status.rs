@@ -10,6 +10,7 @@ use crate::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT};
 use crate::aws::error::Class;
 use crate::aws::scope::AccountId;
 use crate::kubernetes::Happening;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use std::collections::BTreeSet;
@@ -312,13 +313,11 @@ fn deleting(plan: &Plan, failures: &Failures, remaining: &BTreeSet<String>) -> V
     reports
 }
 
-/// What changed between two states, to be told once.
+/// What changed between two lists of conditions, to be told once.
 #[must_use]
-pub fn happenings(before: Option<&LinkStatus>, after: &LinkStatus) -> Vec<Happening> {
-    let empty = vec![];
-    let ready = conditions::find(&after.conditions, types::READY);
-    let old = before.map_or(&empty, |status| &status.conditions);
-    let told = |c: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+pub fn happenings(old: &[Condition], after: &[Condition]) -> Vec<Happening> {
+    let ready = conditions::find(after, types::READY);
+    let told = |c: &&Condition| {
         let was = conditions::find(old, &c.type_);
         let unknown_at_first = was.is_none() && c.status == "Unknown";
         let same = was.is_some_and(|was| was.status == c.status && was.reason == c.reason);
@@ -326,7 +325,7 @@ pub fn happenings(before: Option<&LinkStatus>, after: &LinkStatus) -> Vec<Happen
         let told_by_ready = c.type_ == types::STALLED && ready.is_some_and(|ready| ready.reason == c.reason);
         !(unknown_at_first || same || told_by_ready || c.type_ == types::RECONCILING)
     };
-    let happening = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+    let happening = |c: &Condition| {
         let message = if c.message.is_empty() { "in place" } else { &c.message };
         Happening {
             warning: (c.status == "False") != (c.type_ == types::STALLED),
@@ -334,7 +333,7 @@ pub fn happenings(before: Option<&LinkStatus>, after: &LinkStatus) -> Vec<Happen
             note: clipped(&format!("{}: {message}", c.type_), 1000),
         }
     };
-    after.conditions.iter().filter(told).map(happening).collect()
+    after.iter().filter(told).map(happening).collect()
 }
 
 fn listed<'a>(items: impl Iterator<Item = &'a str>, separator: &str) -> String {

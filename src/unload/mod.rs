@@ -1,8 +1,20 @@
-//! UNLOAD: the statement of a job, and what is checked before there is one.
+//! UNLOAD: the statement of a job, what is checked before there is one, and the loop that runs it once.
 
+pub mod attempt;
+pub mod attempts;
+pub mod controller;
+pub mod end;
 pub mod lexer;
+pub mod plan;
 pub mod query;
+pub mod reconcile;
+pub mod request;
+mod run;
 pub mod statement;
+pub mod status;
+pub mod submission;
+mod teardown;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

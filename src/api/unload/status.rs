@@ -32,6 +32,9 @@ pub struct UnloadJobStatus {
     /// How many attempts failed; those that a suspension ended do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,
+    /// Why the attempt, or the job, ended without success, and what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
     /// Id of the attempt's statement at the Redshift Data API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -71,6 +74,65 @@ pub struct UnloadJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub duration: Option<String>,
+}
+
+/// The end of an attempt that brought no result.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// When it was seen.
+    pub at: Time,
+    /// Why.
+    pub reason: EndReason,
+    /// The same in words; of the warehouse, where it was a statement that failed.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// What follows once nothing of the attempt is left.
+    pub then: Then,
+}
+
+/// What follows an attempt.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Another attempt, after a while.
+    Retry,
+    /// Another attempt, once the job is no longer suspended.
+    Resume,
+    /// Nothing: the job failed.
+    Fail,
+}
+
+/// Why an attempt, or a job, ended without success. Each stands in docs/reasons.md.
+#[derive(
+    Serialize, Deserialize, JsonSchema, strum::EnumIter, strum::IntoStaticStr, Clone, Copy, Debug, PartialEq, Eq,
+)]
+pub enum EndReason {
+    /// The query may not stand in an UNLOAD.
+    InvalidQuery,
+    /// The options, or what the link says, give no UNLOAD.
+    InvalidStatement,
+    /// The warehouse refused it.
+    StatementFailed,
+    /// A limit of the warehouse, or somebody, stopped it.
+    StatementStopped,
+    /// The warehouse was not able to go on with it.
+    WarehouseFailed,
+    /// So many attempts failed.
+    BackoffLimitExceeded,
+    /// The job took too long.
+    DeadlineExceeded,
+    /// The job was suspended, or is being deleted.
+    Cancelled,
+    /// The link is gone, or goes.
+    LinkGone,
+    /// The link now unloads elsewhere.
+    LinkChanged,
+    /// Nobody knows whether the statement ever ran.
+    SubmissionUnknown,
+    /// The warehouse wrote files, or rows, and no manifest.
+    ManifestMissing,
+    /// What lies in the bucket is not what the manifest lists.
+    ManifestMismatch,
 }
 
 /// How far a job is.

@@ -38,6 +38,7 @@ fn plain(role: aws_sdk_iam::types::Role) -> Role {
         name: role.role_name,
         path: role.path,
         arn: role.arn,
+        id: role.role_id,
         trust: decoded(&role.assume_role_policy_document.unwrap_or_default()),
         boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
         tags,

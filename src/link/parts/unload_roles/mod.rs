@@ -8,7 +8,7 @@ use super::super::facts::Facts;
 use super::super::request::Request;
 use super::role::{Documents, OwnRole};
 use super::{Finding, Halt, Part, PartPlan, Step, both, gather, side_by_side};
-use crate::api::link::Unload;
+use crate::api::link::{OnTeardown, Unload};
 use crate::aws::effect::Effect;
 use crate::aws::mark::RoleKind;
 use crate::aws::model::{Cluster, Role};
@@ -103,9 +103,22 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
 /// # Errors
 /// Something is unread or refused.
 pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
+    if !request.held_by.is_empty() {
+        return Ok(held(request));
+    }
     side_by_side(PART, request, |at| {
         if at == request.producer { producer_side(request, seen) } else { remove(request, seen, write(request), None) }
     })
+}
+
+/// A statement that runs needs all of it.
+fn held(request: &Request<'_>) -> PartPlan {
+    let jobs = request.held_by.iter().cloned().collect::<Vec<_>>().join(", ");
+    let waits = request.spec().unload.as_ref().is_some_and(|unload| unload.on_teardown == Some(OnTeardown::Wait));
+    let how = if waits { "is waited for" } else { "is cancelled first" };
+    let message = format!("the statement of these UnloadJobs {how}: {jobs}");
+    let findings = vec![Finding::waiting(PART, "JobsUnderWay", message)];
+    PartPlan { findings, ours: remembered(request).cloned().collect(), ..PartPlan::default() }
 }
 
 fn producer_side(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {

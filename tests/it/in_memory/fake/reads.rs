@@ -42,6 +42,7 @@ fn role(state: &State, at: &Scope, name: &str) -> Option<Role> {
         name: name.clone(),
         path: role.path.clone(),
         arn: format!("arn:aws:iam::{}:role{}{name}", at.account, role.path),
+        id: role.id.clone(),
         trust: role.trust.clone(),
         boundary: role.boundary.clone(),
         tags: role.tags.clone(),

@@ -1,0 +1,134 @@
+//! The watch on jobs: which object is looked at when.
+
+use super::reconcile::Loop;
+use crate::api::{CrossAccountRedshiftLink, UnloadJob};
+use crate::kubernetes::KubernetesError;
+use futures::StreamExt;
+use futures::stream::Stream;
+use kube::api::{Api, ListParams, PartialObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Client, Resource, ResourceExt};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A loop that takes longer is dropped and begun anew: every wait in it has a limit of its own, this is the last one.
+const LOOP_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The object as the watch sees it: one that cannot be read must not end the watch for all others.
+type Guarded = DeserializeGuard<UnloadJob>;
+
+/// Why a loop over an object broke off.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the object cannot be read: {0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    #[error("the loop took longer than {} seconds", LOOP_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+/// Notes every job that may have a statement under way, before any link is looked at.
+///
+/// # Errors
+/// The jobs cannot be listed: the definition is not installed, or the permission is missing.
+pub async fn expect_all(client: &Client, around: &Loop) -> Result<(), kube::Error> {
+    let jobs: Api<Guarded> = Api::all(client.clone());
+    for job in jobs.list(&ListParams::default()).await? {
+        match job.0 {
+            Ok(job) => around.expect(&job),
+            Err(error) => {
+                tracing::error!(error = error.error, name = error.metadata.name, "an object cannot be read");
+                around.cannot_read(&error.metadata);
+            }
+        }
+    }
+    around.holds.all_known();
+    Ok(())
+}
+
+/// Runs until `stop`, then lets the loops under way end. `again`: all objects are looked at when it yields.
+pub async fn run(
+    client: Client,
+    around: Arc<Loop>,
+    workers: u16,
+    again: impl Stream<Item = ()> + Send + Sync + 'static,
+    stop: CancellationToken,
+) {
+    let jobs: Api<Guarded> = Api::all(client.clone());
+    let links: Api<PartialObjectMeta<CrossAccountRedshiftLink>> = Api::all(client);
+    let controller = Controller::new(jobs, watcher::Config::default());
+    let store = controller.store();
+    let of_link = store.clone();
+    controller
+        .with_config(Config::default().concurrency(workers))
+        .watches(links, watcher::Config::default(), move |link| jobs_of(&of_link, &link))
+        .reconcile_all_on(again)
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile, pause, around.clone())
+        .for_each(|result| {
+            match result {
+                Ok(_) => {}
+                Err(ControllerError::ObjectNotFound(_)) => forget_absent(&around, &store),
+                Err(ControllerError::ReconcilerFailed(error, object)) => {
+                    tracing::warn!(%error, %object, "loop broke off")
+                }
+                Err(error) => tracing::warn!(%error, "watch"),
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+/// The jobs that name a link: they wait for it, or have to let it go.
+fn jobs_of(store: &Store<Guarded>, link: &PartialObjectMeta<CrossAccountRedshiftLink>) -> Vec<ObjectRef<Guarded>> {
+    let (namespace, name) = (link.namespace(), link.name_any());
+    let names = |guarded: &Arc<Guarded>| {
+        let spec = guarded.0.as_ref().ok().map(|job| &job.spec.link_ref.name);
+        spec == Some(&name) && guarded.meta().namespace == namespace
+    };
+    store.state().iter().filter(|guarded| names(guarded)).map(|guarded| ObjectRef::from_obj(guarded.as_ref())).collect()
+}
+
+/// An object is gone from the store: it holds no link any more, whoever removed its finalizer.
+fn forget_absent(around: &Loop, store: &Store<Guarded>) {
+    let there: BTreeSet<String> = store.state().iter().filter_map(|guarded| guarded.meta().uid.clone()).collect();
+    for uid in around.holds.uids() {
+        if !there.contains(&uid) {
+            around.forget(&uid);
+        }
+    }
+}
+
+async fn reconcile(guarded: Arc<Guarded>, around: Arc<Loop>) -> Result<Action, Failure> {
+    let job = guarded.0.as_ref().map_err(|error| {
+        around.cannot_read(&error.metadata);
+        Failure::Unreadable(error.error.clone())
+    })?;
+    match tokio::time::timeout(LOOP_TIMEOUT, around.reconcile(job)).await {
+        Ok(Ok(Some(rest))) => Ok(Action::requeue(rest)),
+        Ok(Ok(None)) => Ok(Action::await_change()),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => {
+            around.dropped(job);
+            Err(Failure::Timeout)
+        }
+    }
+}
+
+/// How long to wait after a loop that broke off.
+fn pause(guarded: Arc<Guarded>, failure: &Failure, around: Arc<Loop>) -> Action {
+    match failure {
+        Failure::Unreadable(_) => Action::await_change(),
+        Failure::Kubernetes(error) => {
+            let uid = guarded.meta().uid.clone().unwrap_or_default();
+            Action::requeue(around.rest_after(&uid, error))
+        }
+        Failure::Timeout => Action::requeue(LOOP_TIMEOUT / 10),
+    }
+}
