@@ -13,22 +13,13 @@ pub struct CrdFile {
     pub yaml: String,
 }
 
-/// The definitions that this program serves.
+/// All definitions of this program.
 ///
 /// # Panics
 /// Never: the definitions are constants, and a test creates each of them.
 #[must_use]
 pub fn crds() -> Vec<CrdFile> {
-    vec![file(&CrossAccountRedshiftLink::crd())]
-}
-
-/// The definition of [`UnloadJob`]s. No loop runs them yet, so it is not installed: a job would wait for ever.
-///
-/// # Panics
-/// Never, as [`crds`].
-#[must_use]
-pub fn unload_jobs() -> CrdFile {
-    file(&UnloadJob::crd())
+    [CrossAccountRedshiftLink::crd(), UnloadJob::crd()].iter().map(file).collect()
 }
 
 fn file(definition: &CustomResourceDefinition) -> CrdFile {

@@ -10,13 +10,15 @@ use crate::kubernetes::Happening;
 use crate::kubernetes::client::{ApiServer, publish};
 use crate::kubernetes::lease::{self, Elector};
 use crate::link::controller;
+use crate::link::holds::Holds;
 use crate::link::memory::Memories;
 use crate::link::reconcile::Loop;
 use crate::link::register::Register;
 use crate::observability::admin::{self, Health};
 use crate::observability::metrics::Metrics;
-use futures::StreamExt;
+use crate::unload;
 use futures::stream::{Stream, unfold};
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ListParams, PartialObjectMeta};
@@ -80,20 +82,38 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
     metrics.set_leader(true);
 
     let sdk = Arc::new(sdk(accounts.clone(), &installation, metrics.clone()).await);
+    let kubernetes = Arc::new(ApiServer::new(client.clone(), namespaces, identity));
+    let (holds, started, of_jobs) = (Holds::default(), Instant::now(), leadership.clone());
+    let jobs = Arc::new(unload::reconcile::Loop {
+        reads: SharedReads::new(sdk.clone()),
+        effects: sdk.clone(),
+        kubernetes: kubernetes.clone(),
+        accounts: accounts.clone(),
+        holds: holds.clone(),
+        installation: installation.clone(),
+        interval: settings.interval,
+        grace: settings.lost_answer_grace,
+        started,
+        now: Timestamp::now,
+        leads: Box::new(move |duration| of_jobs.covers(duration)),
+        memories: Memories::default(),
+    });
     let around = Arc::new(Loop {
         reads: SharedReads::new(sdk.clone()),
         effects: sdk,
-        kubernetes: Arc::new(ApiServer::new(client.clone(), namespaces, identity)),
+        kubernetes,
         accounts: accounts.clone(),
         register: Register::new(settings.lost_answer_grace),
+        holds,
         installation,
         interval: settings.interval,
         grace: settings.lost_answer_grace,
-        started: Instant::now(),
+        started,
         now: Timestamp::now,
         leads: Box::new(move |duration| leadership.covers(duration)),
         memories: Memories::default(),
     });
+    unload::controller::expect_all(&client, &jobs).await?;
     controller::expect_all(&client, &around).await?;
     let held = {
         let stop = stop.clone();
@@ -102,9 +122,22 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
     let held = tokio::spawn(held);
     let counted = orphans::measure(client.clone(), around.clone(), metrics.clone(), settings.interval);
     tasks.spawn("orphans", counted);
-    let controlled =
-        controller::run(client, around, metrics.clone(), settings.workers, changes(accounts), stop.clone());
-    let mut controlled = tokio::spawn(controlled);
+    let links = controller::run(
+        client.clone(),
+        around,
+        metrics.clone(),
+        settings.workers,
+        changes(accounts.clone()),
+        stop.clone(),
+    );
+    let jobs = unload::controller::run(client, jobs, settings.workers, changes(accounts), stop.clone());
+    let stopped = stop.clone();
+    let mut controlled = tokio::spawn(async move {
+        // one that ends before it is asked to ends the other
+        let both = stopped.clone();
+        let ends = |_| both.cancel();
+        tokio::join!(links.map(ends), jobs.map(ends));
+    });
 
     tokio::pin!(held);
     let outcome = tokio::select! {

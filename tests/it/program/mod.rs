@@ -8,4 +8,5 @@ mod kill_sweep;
 mod leader;
 mod life;
 mod shared;
+mod unload;
 mod worlds;
