@@ -111,7 +111,7 @@ fn data_calls(stage: &Stage, after: u64) -> (BTreeMap<String, usize>, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_the_warehouse_are_read_from_the_consumers_bucket() {
     let bucket = "exports-end-to-end";
-    let (stage, program) = ready("unload", bucket).await;
+    let (stage, mut program) = ready("unload", bucket).await;
     let before = stage.inventory();
     let calls = stage.aws.calls(0).1;
     stage.apply(&job(&stage, |_| {}));

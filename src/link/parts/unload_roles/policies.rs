@@ -76,7 +76,8 @@ pub fn writes(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
     let files = Statement::allow("", &["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]);
     let mut statements = vec![
         here(Statement::allow("", &look).on([arn("")])),
-        here(list.when("StringLike", "s3:prefix", [format!("{prefix}*")])),
+        // to ask for one object that is not there takes this too, and names no prefix
+        here(list.when("StringLikeIfExists", "s3:prefix", [format!("{prefix}*")])),
         here(files.on([arn(&format!("/{prefix}*"))])),
     ];
     if let Some(key) = kms_key_arn {
