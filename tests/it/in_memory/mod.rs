@@ -10,4 +10,6 @@ pub mod fake;
 mod foreign;
 mod settled;
 mod shared;
+mod unload_once;
 mod unload_roles;
+mod unload_run;
