@@ -7,7 +7,7 @@ use crate::api::unload::status::JobState;
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
 use crate::aws::accounts::{Accounts, AccountsWatch};
 use crate::aws::effect::{Done, EFFECT_TIMEOUT, Effect, Execute};
-use crate::aws::error::Class;
+use crate::aws::error::{Class, Service};
 use crate::aws::mark::Installation;
 use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::{Read, Seen};
@@ -175,6 +175,8 @@ impl Loop {
         let asked = if requested_at(request) == handled { after } else { Moment::now() };
         let fresh = |read: &Read| {
             let own = memory.ended.get(&read.service()).copied().unwrap_or_default();
+            // what lies in a bucket tells about a statement only if it was read after the statement
+            let own = if read.service() == Service::S3 { Moment::now() } else { own };
             Freshness { after: own.max(asked), age: LISTING_AGE }
         };
         let mut seen = Seen::default();

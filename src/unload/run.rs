@@ -142,7 +142,7 @@ fn record(draft: &mut Draft<'_>, attempts: &Attempts<'_>) -> Step {
     status.statement_name = Some(statement_name(request.job, attempts.last));
     let folder = attempts.place.folder(request.job, attempts.last);
     status.location = Some(format!("s3://{}/{folder}", attempts.place.bucket));
-    (status.rows, status.bytes, status.size, status.files) = (None, None, None, None);
+    (status.manifest, status.rows, status.bytes, status.size, status.files) = (None, None, None, None, None);
     status.state = Some(JobState::Submitting);
     (Next::Wait(Pace::Soon), submitting(attempts))
 }
@@ -244,7 +244,9 @@ pub(super) fn compared(
     let listing = seen.objects(&at, (bucket, to.prefix().to_owned()))?;
     Ok(verify(&to, listing, manifest.as_ref(), rows).map(|written| {
         draft.count(written.bytes, written.files);
-        draft.status.rows = Some(i64::try_from(written.rows).unwrap_or(i64::MAX));
+        let headers = if draft.request.job.spec.output.has_header() { written.files } else { 0 };
+        draft.status.rows = Some(i64::try_from(written.rows.saturating_sub(headers)).unwrap_or(i64::MAX));
+        draft.status.manifest = manifest.as_ref().map(|_| format!("{}manifest", to.url()));
     }))
 }
 

@@ -69,6 +69,15 @@ pub struct Output {
     pub extension: Option<String>,
 }
 
+impl Output {
+    /// Each file begins with a line of column names.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        let csv = self.csv.as_ref().and_then(|csv| csv.header);
+        csv.or(self.text.as_ref().and_then(|text| text.header)) == Some(true)
+    }
+}
+
 /// Apache Parquet.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

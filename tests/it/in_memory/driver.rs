@@ -7,13 +7,16 @@ use crate::in_memory::fake::kubernetes::FakeKubernetes;
 use crate::in_memory::fake::world::ACCOUNTS;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use redshift_link::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT, conditions};
+use redshift_link::api::unload::status::JobState;
+use redshift_link::api::{CrossAccountRedshiftLink, RECONCILE_REQUESTED_AT, UnloadJob, conditions};
 use redshift_link::aws::accounts::{Accounts, AccountsWatch};
 use redshift_link::aws::mark::Installation;
 use redshift_link::aws::shared::SharedReads;
+use redshift_link::link::holds::Holds;
 use redshift_link::link::memory::Memories;
 use redshift_link::link::reconcile::Loop;
 use redshift_link::link::register::Register;
+use redshift_link::unload::reconcile::Loop as JobLoop;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -30,16 +33,20 @@ pub struct Driver {
     pub faults: Faults,
     pub accounts: watch::Sender<AccountsWatch>,
     process: Loop,
+    job_process: JobLoop,
     due: BTreeMap<String, Instant>,
     seen: BTreeMap<String, String>,
     pub loops: usize,
     /// Check after each effect that no living link that was Ready lost what it wants.
     pub guards: bool,
+    /// How long it takes until a process that was stopped is started again.
+    pub down: Duration,
     /// What else happens at the moment when the fault strikes.
     pub when_struck: Option<fn(&mut Driver)>,
 }
 
-fn clock() -> Timestamp {
+/// The clock of everybody: ours, and that of AWS.
+pub fn clock() -> Timestamp {
     thread_local! { static START: OnceLock<Instant> = const { OnceLock::new() }; }
     let elapsed = START.with(|start| start.get_or_init(Instant::now).elapsed());
     "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::try_from(elapsed).unwrap()
@@ -53,17 +60,19 @@ impl Driver {
         let kubernetes = FakeKubernetes::new(faults.clone());
         let accounts = Arc::new(Accounts::parse(ACCOUNTS).expect("a good file"));
         let (accounts, _) = watch::channel(AccountsWatch { accounts, problem: None });
-        let process = start(&aws, &kubernetes, &accounts);
+        let (process, job_process) = start(&aws, &kubernetes, &accounts);
         Self {
             aws,
             kubernetes,
             faults,
             accounts,
             process,
+            job_process,
             due: BTreeMap::new(),
             seen: BTreeMap::new(),
             loops: 0,
             guards: false,
+            down: Duration::ZERO,
             when_struck: None,
         }
     }
@@ -85,7 +94,7 @@ impl Driver {
 
     /// The process ends, and another begins: everything in memory is lost.
     pub fn restart(&mut self) {
-        self.process = start(&self.aws, &self.kubernetes, &self.accounts);
+        (self.process, self.job_process) = start(&self.aws, &self.kubernetes, &self.accounts);
         self.due.clear();
     }
 
@@ -95,33 +104,79 @@ impl Driver {
             self.kubernetes
                 .edit(&link.name_any(), |old| CrossAccountRedshiftLink { status: None, ..old.expect("there") });
         }
+        for job in self.kubernetes.jobs() {
+            self.kubernetes.edit_job(&job.name_any(), |old| UnloadJob { status: None, ..old.expect("there") });
+        }
+    }
+
+    /// A job by this name.
+    pub fn submit(&self, name: &str, mut job: UnloadJob) {
+        job.metadata.name = Some(name.into());
+        self.kubernetes.edit_job(name, |old| match old {
+            Some(old) => UnloadJob { spec: job.spec, ..old },
+            None => job,
+        });
+    }
+
+    /// Notes what changed, as the watches do.
+    fn watch(&mut self, links: &[CrossAccountRedshiftLink], jobs: &[UnloadJob]) {
+        let now = Instant::now();
+        let mut changed = |key: String, version: Option<String>, due: &mut BTreeMap<String, Instant>| {
+            let version = version.unwrap_or_default();
+            let changed = self.seen.insert(key.clone(), version.clone()).as_ref() != Some(&version);
+            if changed {
+                due.insert(key, now);
+            }
+            changed
+        };
+        let mut any = false;
+        for link in links {
+            any |= changed(link.name_any(), link.resource_version(), &mut self.due);
+        }
+        for job in jobs {
+            changed(job_key(job), job.resource_version(), &mut self.due);
+        }
+        let there = |key: &String| {
+            links.iter().any(|link| link.name_any() == *key) || jobs.iter().any(|job| job_key(job) == *key)
+        };
+        let gone: Vec<String> = self.seen.keys().filter(|key| !there(key)).cloned().collect();
+        for key in gone {
+            self.seen.remove(&key);
+            self.due.remove(&key);
+            match key.strip_prefix(JOB) {
+                Some(uid) => self.job_process.forget(uid),
+                None => self.process.forget(&format!("uid-of-{key}")),
+            }
+            any = true;
+        }
+        if any {
+            self.due.extend(jobs.iter().map(|job| (job_key(job), now)));
+        }
     }
 
     /// One loop of the object that is due first. False where none is due before `until`.
     pub async fn step(&mut self, until: Instant) -> bool {
-        let links = self.kubernetes.all();
-        for link in &links {
-            let version = link.resource_version().unwrap_or_default();
-            if self.seen.insert(link.name_any(), version.clone()).as_ref() != Some(&version) {
-                self.due.insert(link.name_any(), Instant::now());
-            }
-        }
-        for (name, uid) in
-            self.seen.keys().filter(|n| !links.iter().any(|l| l.name_any() == **n)).map(|n| (n, format!("uid-of-{n}")))
-        {
-            let _ = name;
-            self.process.forget(&uid);
-        }
-        let next =
-            links.iter().map(|link| (self.due.get(&link.name_any()).copied().unwrap_or_else(Instant::now), link));
-        let Some((due, link)) = next.min_by_key(|(due, link)| (*due, link.name_any())) else { return false };
+        let (links, jobs) = (self.kubernetes.all(), self.kubernetes.jobs());
+        self.watch(&links, &jobs);
+        let keys = links.iter().map(ResourceExt::name_any).chain(jobs.iter().map(job_key));
+        let next = keys.map(|key| (self.due.get(&key).copied().unwrap_or_else(Instant::now), key)).min();
+        let Some((due, key)) = next else { return false };
         if due > until {
             return false;
         }
         tokio::time::sleep_until(due).await;
         self.loops += 1;
+        let link = links.iter().find(|link| link.name_any() == key);
+        let job = jobs.iter().find(|job| job_key(job) == key);
+        let around = async {
+            match (link, job) {
+                (Some(link), _) => self.process.reconcile(link).await,
+                (None, Some(job)) => self.job_process.reconcile(job).await,
+                (None, None) => Ok(None),
+            }
+        };
         let result = tokio::select! {
-            result = self.process.reconcile(link) => Some(result),
+            result = around => Some(result),
             () = self.faults.stopped() => None,
         };
         if self.faults.has_struck()
@@ -134,6 +189,7 @@ impl Driver {
         }
         let rest = match result {
             None => {
+                tokio::time::sleep(self.down).await;
                 self.restart();
                 return true;
             }
@@ -141,7 +197,7 @@ impl Driver {
             Some(Ok(None)) => Duration::from_secs(86_400 * 365),
             Some(Err(_)) => Duration::from_secs(1),
         };
-        self.due.insert(link.name_any(), Instant::now() + rest);
+        self.due.insert(key, Instant::now() + rest);
         true
     }
 
@@ -241,19 +297,89 @@ impl Driver {
         conditions::find(&status.conditions, kind).map(|c| c.message.clone()).unwrap_or_default()
     }
 
+    /// How far a job is.
+    pub fn state(&self, name: &str) -> Option<JobState> {
+        self.kubernetes.job(name)?.status?.state
+    }
+
+    /// Lets time pass until a job came to its end, for so many hours at most. True where it did.
+    pub async fn finish(&mut self, name: &str, hours: usize) -> bool {
+        for _ in 0..=hours {
+            self.settle().await;
+            if matches!(self.state(name), None | Some(JobState::Complete | JobState::Failed)) {
+                return true;
+            }
+            self.pass(Duration::from_secs(3600)).await;
+        }
+        false
+    }
+
+    /// Why a job ended, and what it says.
+    pub fn ended(&self, name: &str) -> String {
+        let status = self.kubernetes.job(name).and_then(|job| job.status).unwrap_or_default();
+        status.ended.map(|ended| format!("{:?}: {}", ended.reason, ended.message)).unwrap_or_default()
+    }
+
+    /// Deletes a job, and lets it go.
+    ///
+    /// # Panics
+    /// It stays.
+    pub async fn remove(&mut self, name: &str, what: &str) {
+        self.kubernetes.delete_job(name);
+        assert!(self.finish(name, 30).await, "{what}: {:#?}", self.kubernetes.job(name));
+        for _ in 0..30 {
+            if self.kubernetes.job(name).is_none() {
+                return;
+            }
+            self.pass(Duration::from_secs(3600)).await;
+        }
+        panic!("{what}: {:#?}", self.kubernetes.job(name));
+    }
+
+    /// A condition of a job as `Status Reason`, or nothing.
+    pub fn job_condition(&self, name: &str, kind: &str) -> String {
+        let job = self.kubernetes.job(name).unwrap_or_else(|| panic!("{name} is gone"));
+        let status = job.status.unwrap_or_default();
+        conditions::find(&status.conditions, kind).map(|c| format!("{} {}", c.status, c.reason)).unwrap_or_default()
+    }
+
     pub fn ready(&self, name: &str) -> String {
         self.condition(name, "Ready")
     }
 }
 
-fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<AccountsWatch>) -> Loop {
+const JOB: &str = "job/";
+
+/// Jobs are told apart by UID: another of the same name is another.
+fn job_key(job: &UnloadJob) -> String {
+    format!("{JOB}{}", job.uid().unwrap_or_default())
+}
+
+fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<AccountsWatch>) -> (Loop, JobLoop) {
+    let holds = Holds::default();
+    let installation = Installation::new("test").expect("a good id");
     let process = Loop {
         reads: SharedReads::new(Arc::new(aws.clone())),
         effects: Arc::new(aws.clone()),
         kubernetes: Arc::new(kubernetes.clone()),
         accounts: accounts.subscribe(),
         register: Register::new(GRACE),
-        installation: Installation::new("test").expect("a good id"),
+        holds: holds.clone(),
+        installation: installation.clone(),
+        interval: INTERVAL,
+        grace: GRACE,
+        started: Instant::now(),
+        now: clock,
+        leads: Box::new(|_| true),
+        memories: Memories::default(),
+    };
+    let jobs = JobLoop {
+        reads: SharedReads::new(Arc::new(aws.clone())),
+        effects: Arc::new(aws.clone()),
+        kubernetes: Arc::new(kubernetes.clone()),
+        accounts: accounts.subscribe(),
+        holds: holds.clone(),
+        installation,
         interval: INTERVAL,
         grace: GRACE,
         started: Instant::now(),
@@ -262,5 +388,7 @@ fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<Accou
         memories: Memories::default(),
     };
     kubernetes.all().iter().for_each(|link| process.expect(link));
-    process
+    kubernetes.jobs().iter().for_each(|job| jobs.expect(job));
+    holds.all_known();
+    (process, jobs)
 }

@@ -80,6 +80,7 @@ impl Fake {
             Ok(done) => {
                 state.executed.push(effect.clone());
                 state.check_guards(effect);
+                state.check_statements(effect);
                 Ok(done)
             }
             // the same pair again: AWS gives the connection that is there
@@ -150,6 +151,11 @@ fn apply(state: &mut State, effect: &Effect) -> Result<Done, No> {
         Effect::RemoveClusterIamRole { at, cluster, role_arn } => {
             state.change_cluster_role(at, cluster, role_arn, false)?;
         }
+        Effect::ExecuteStatement { at, submission } => return state.submit(at, submission),
+        Effect::CancelStatement { role_arn, statement, .. } => state.cancel(role_arn, statement)?,
+        Effect::PutObject { bucket, key, body, .. } => state.put_new(bucket, key, body)?,
+        Effect::DeleteObjects { bucket, objects, .. } => state.delete_versions(bucket, objects),
+        Effect::AbortMultipartUpload { bucket, upload, .. } => state.abort_upload(bucket, upload)?,
         Effect::CreateVpcPeeringConnection { from, to, tags } => return request_peering(state, from, to, tags),
         Effect::AcceptVpcPeeringConnection { at, peering } => accept(state, at, known(peering))?,
         Effect::ModifyVpcPeeringConnectionOptions { at, peering, side, resolve_remote_dns } => {

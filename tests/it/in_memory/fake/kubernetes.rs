@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use redshift_link::api::{CrossAccountRedshiftLink, FINALIZER, LinkStatus};
+use redshift_link::api::unload::status::UnloadJobStatus;
+use redshift_link::api::{CrossAccountRedshiftLink, FINALIZER, JOB_FINALIZER, LinkStatus, PLACE, UnloadJob};
 use redshift_link::aws::error::Class;
-use redshift_link::kubernetes::{Happening, Kubernetes, KubernetesError};
+use redshift_link::kubernetes::{Happening, Jobs, Kubernetes, KubernetesError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ pub struct FakeKubernetes {
 struct State {
     version: u64,
     links: BTreeMap<String, CrossAccountRedshiftLink>,
+    jobs: BTreeMap<String, UnloadJob>,
     told: Vec<(String, Happening)>,
 }
 
@@ -64,6 +66,46 @@ impl FakeKubernetes {
             link.metadata.generation = link.metadata.generation.map(|g| g + 1);
             link.metadata.resource_version = Some(version);
         }
+    }
+
+    /// Creates or changes a job as a user would. One that is made gets a UID of its own.
+    pub fn edit_job(&self, name: &str, change: impl FnOnce(Option<UnloadJob>) -> UnloadJob) {
+        let mut state = self.state.lock().unwrap();
+        let old = state.jobs.get(name).cloned();
+        let mut new = change(old.clone());
+        state.version += 1;
+        let generation = old.as_ref().and_then(|o| o.metadata.generation).unwrap_or(0);
+        let changed = old.as_ref().is_none_or(|o| o.spec != new.spec);
+        new.metadata.generation = Some(generation + i64::from(changed));
+        new.metadata.resource_version = Some(state.version.to_string());
+        if old.is_none() {
+            new.metadata.uid = Some(format!("00000000-0000-4000-8000-{:012}", state.version));
+        }
+        state.jobs.insert(name.into(), new);
+        self.changes.send_replace(());
+    }
+
+    /// Deletes a job: at once where no finalizer holds it.
+    pub fn delete_job(&self, name: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.version += 1;
+        let version = state.version.to_string();
+        let Some(job) = state.jobs.get_mut(name) else { return };
+        if job.finalizers().is_empty() {
+            state.jobs.remove(name);
+        } else if job.metadata.deletion_timestamp.is_none() {
+            job.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+            job.metadata.generation = job.metadata.generation.map(|g| g + 1);
+            job.metadata.resource_version = Some(version);
+        }
+    }
+
+    pub fn job(&self, name: &str) -> Option<UnloadJob> {
+        self.state.lock().unwrap().jobs.get(name).cloned()
+    }
+
+    pub fn jobs(&self) -> Vec<UnloadJob> {
+        self.state.lock().unwrap().jobs.values().cloned().collect()
     }
 
     pub fn get(&self, name: &str) -> Option<CrossAccountRedshiftLink> {
@@ -130,6 +172,70 @@ impl State {
             self.links.remove(&link.name_any());
         }
         Ok(after)
+    }
+}
+
+impl State {
+    fn change_job(
+        &mut self,
+        job: &UnloadJob,
+        action: &'static str,
+        change: impl FnOnce(&mut UnloadJob),
+    ) -> Result<UnloadJob, KubernetesError> {
+        let version = self.version + 1;
+        let stale = || KubernetesError { action, message: "the object has been modified".into(), class: Class::Stale };
+        let found = self.jobs.get_mut(&job.name_any()).filter(|found| found.uid() == job.uid());
+        let found = found.filter(|f| f.metadata.resource_version == job.metadata.resource_version).ok_or_else(stale)?;
+        let before = found.clone();
+        change(found);
+        if *found != before {
+            found.metadata.resource_version = Some(version.to_string());
+            self.version = version;
+        }
+        let after = self.jobs[&job.name_any()].clone();
+        if after.metadata.deletion_timestamp.is_some() && after.finalizers().is_empty() {
+            self.jobs.remove(&job.name_any());
+        }
+        Ok(after)
+    }
+}
+
+#[async_trait]
+impl Jobs for FakeKubernetes {
+    async fn link(&self, _: &str, name: &str) -> Result<Option<CrossAccountRedshiftLink>, KubernetesError> {
+        Ok(self.get(name))
+    }
+
+    async fn hold(&self, job: &UnloadJob, place: &str) -> Result<(), KubernetesError> {
+        let action = "hold job";
+        let change = |job: &mut UnloadJob| {
+            job.annotations_mut().insert(PLACE.into(), place.into());
+            if !job.finalizers().iter().any(|finalizer| finalizer == JOB_FINALIZER) {
+                job.finalizers_mut().push(JOB_FINALIZER.into());
+            }
+        };
+        self.write(action, |state| state.change_job(job, action, change)).await.map(drop)
+    }
+
+    async fn let_go(&self, job: &UnloadJob) -> Result<(), KubernetesError> {
+        let action = "let go of job";
+        let change = |job: &mut UnloadJob| job.finalizers_mut().retain(|finalizer| finalizer != JOB_FINALIZER);
+        self.write(action, |state| state.change_job(job, action, change)).await.map(drop)
+    }
+
+    async fn apply_status(&self, job: &UnloadJob, status: &UnloadJobStatus) -> Result<UnloadJob, KubernetesError> {
+        let action = "apply job status";
+        self.write(action, |state| state.change_job(job, action, |job| job.status = Some(status.clone()))).await
+    }
+
+    async fn delete(&self, job: &UnloadJob) -> Result<(), KubernetesError> {
+        let action = "delete job";
+        let gone = |job: &mut UnloadJob| job.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        self.write(action, |state| state.change_job(job, action, gone)).await.map(drop)
+    }
+
+    async fn tell(&self, job: &UnloadJob, happening: &Happening) {
+        self.state.lock().unwrap().told.push((format!("job {}", job.name_any()), happening.clone()));
     }
 }
 

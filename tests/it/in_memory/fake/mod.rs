@@ -2,6 +2,7 @@
 //!
 //! It is believed because it is checked: `contract` asks the same of it and of the local AWS.
 
+pub mod buckets;
 mod cluster_roles;
 mod effects;
 pub mod faults;
@@ -9,6 +10,7 @@ pub mod inventory;
 pub mod kubernetes;
 mod reads;
 mod roles;
+pub mod warehouse;
 pub mod world;
 
 pub use cluster_roles::CHANGING;
@@ -17,8 +19,8 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, StudioUsers, Subnet, Tags, Target, Vpc,
-    VpcDns,
+    App, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Statement, StudioUsers, Subnet, Tags,
+    Target, Upload, Vpc, VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
 use redshift_link::link::want::{VpcPair, Want};
@@ -60,6 +62,13 @@ pub struct State {
     /// The account and region of each bucket.
     pub buckets: BTreeMap<String, Scope>,
     pub keys: BTreeMap<(Scope, String), Key>,
+    pub objects: buckets::Objects,
+    pub uploads: BTreeSet<(String, Upload)>,
+    /// Buckets keep versions.
+    pub versioned: bool,
+    pub warehouse: warehouse::Warehouse,
+    /// Statements that are found by how names begin, besides our own.
+    pub others: Vec<Statement>,
     pub trust_quota: usize,
     pub routes_per_table: usize,
     /// Refusals by account, kind of call ("read", an effect's name or "*") and code.
@@ -206,7 +215,9 @@ impl Fake {
 
     /// What is there, to be looked at or changed by hand.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        let mut state = self.state.lock().unwrap();
+        state.advance();
+        state
     }
 }
 

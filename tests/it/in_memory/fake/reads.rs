@@ -4,17 +4,26 @@ use super::{Fake, State, refused};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use redshift_link::aws::error::{Look, Operation, Service};
+use redshift_link::aws::manifest::{self, Manifest};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::{
-    App, Cluster, Domain, Key, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
-    StudioUsers, Subnet, Target, Vpc, VpcDns, names_a_database_user,
+    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule,
+    SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, names_a_database_user,
 };
 use redshift_link::aws::read::{Found, Reads};
 use redshift_link::aws::scope::{AccountId, Partition, Region, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub const INSTALLATION_ID: &str = "test";
+
+/// How long the API waits for the end of a statement.
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// A bucket and a prefix, or a key.
+type Below = (String, String);
 
 impl Fake {
     async fn read(&self, at: &Scope, service: Service, operation: &'static str) -> Look<MutexGuard<'_, State>> {
@@ -225,6 +234,78 @@ impl Reads for Fake {
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         Ok(pick(&self.read(at, Service::Kms, "DescribeKey").await?.keys, at, ids))
+    }
+    async fn objects(&self, at: &Scope, ids: &BTreeSet<Below>) -> Look<Found<Below, Listing>> {
+        let state = self.read(at, Service::S3, "ListObjectsV2").await?;
+        Ok(ids.iter().map(|id| (id.clone(), state.listing(&id.0, &id.1))).collect())
+    }
+    async fn object_versions(&self, at: &Scope, ids: &BTreeSet<Below>) -> Look<Found<Below, BTreeSet<ObjectVersion>>> {
+        let state = self.read(at, Service::S3, "ListObjectVersions").await?;
+        let of = |(bucket, prefix): &Below| {
+            let below = state.objects.iter().filter(|((b, key), _)| b == bucket && key.starts_with(prefix));
+            let versions = below.flat_map(|((_, key), versions)| {
+                versions.iter().map(|version| ObjectVersion { key: key.clone(), version: version.id.clone() })
+            });
+            versions.collect()
+        };
+        Ok(ids.iter().map(|id| (id.clone(), of(id))).collect())
+    }
+    async fn uploads(&self, at: &Scope, ids: &BTreeSet<Below>) -> Look<Found<Below, BTreeSet<Upload>>> {
+        let state = self.read(at, Service::S3, "ListMultipartUploads").await?;
+        let of = |(bucket, prefix): &Below| {
+            let below = state.uploads.iter().filter(|(b, upload)| b == bucket && upload.key.starts_with(prefix));
+            below.map(|(_, upload)| upload.clone()).collect()
+        };
+        Ok(ids.iter().map(|id| (id.clone(), of(id))).collect())
+    }
+    async fn object_text(&self, at: &Scope, ids: &BTreeSet<Below>) -> Look<Found<Below, Option<String>>> {
+        let state = self.read(at, Service::S3, "GetObject").await?;
+        let of = |id: &Below| Some((id.clone(), Some(state.content(&id.0, &id.1)?.body.clone())));
+        Ok(ids.iter().filter_map(of).collect())
+    }
+    async fn manifest(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<Below>,
+    ) -> Look<Found<Below, Option<Result<Manifest, String>>>> {
+        let state = self.read(at, Service::S3, "GetObject").await?;
+        let of = |id: &Below| Some((id.clone(), Some(manifest::read(state.content(&id.0, &id.1)?.body.as_bytes()))));
+        Ok(ids.iter().filter_map(of).collect())
+    }
+    async fn statement(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String)>,
+    ) -> Look<Found<(String, String), Option<Statement>>> {
+        drop(self.read(at, Service::RedshiftData, "DescribeStatement").await?);
+        let mut found = Found::new();
+        for (role, id) in ids {
+            let polled = Instant::now();
+            loop {
+                let seen = self.state().see_statement(role, id);
+                let seen = seen.ok_or_else(|| Self::not_assumable(at, "DescribeStatement", role))?;
+                let runs = seen.as_ref().is_some_and(|statement| !statement.status.is_ended());
+                if runs && polled.elapsed() < LONG_POLL {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+                found.insert((role.clone(), id.clone()), seen);
+                break;
+            }
+        }
+        Ok(found)
+    }
+    async fn statements_named(
+        &self,
+        at: &Scope,
+        ids: &BTreeSet<(String, String, String)>,
+    ) -> Look<Found<(String, String, String), Vec<Statement>>> {
+        let state = self.read(at, Service::RedshiftData, "ListStatements").await?;
+        let of = |id: &(String, String, String)| {
+            let seen = state.see_named(&id.0, &id.1, &id.2);
+            Ok((id.clone(), seen.ok_or_else(|| Self::not_assumable(at, "ListStatements", &id.0))?))
+        };
+        ids.iter().map(of).collect()
     }
     async fn trust_policy_quota(&self, at: &Scope, _: &BTreeSet<()>) -> Look<Found<(), Option<usize>>> {
         let quota = self.read(at, Service::Iam, "GetAccountSummary").await?.trust_quota;

@@ -2,7 +2,7 @@
 
 use super::{Fake, Role, State};
 use ipnet::Ipv4Net;
-use redshift_link::api::CrossAccountRedshiftLink;
+use redshift_link::api::{CrossAccountRedshiftLink, UnloadJob};
 use redshift_link::aws::model::{
     Cluster, Destination, Direction, Domain, Key, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target,
     Vpc, VpcDns,
@@ -207,4 +207,17 @@ pub fn network_link(name: &str) -> CrossAccountRedshiftLink {
             "vpcId": CONSUMER_VPC, "subnetIds": ["subnet-0000ccc1"], "roleArns": [format!("arn:aws:iam::{CONSUMER}:role/app-1")]}});
         spec["access"] = json!({"databaseUsers": ["app"]});
     })
+}
+
+/// A job over a link, with changes to its spec.
+pub fn job(link: &str, change: impl FnOnce(&mut Value)) -> UnloadJob {
+    let mut spec = json!({
+        "linkRef": {"name": link},
+        "query": "SELECT id, city FROM stores",
+        "output": {"path": "stores/", "csv": {}}
+    });
+    change(&mut spec);
+    let mut job = UnloadJob::new("j", serde_json::from_value(spec).expect("a good spec"));
+    job.metadata.namespace = Some("ml".into());
+    job
 }

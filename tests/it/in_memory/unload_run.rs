@@ -1,0 +1,337 @@
+//! What becomes of a job: its result, its failures, its retries, and what it costs.
+
+use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
+use crate::in_memory::fake::State;
+use crate::in_memory::fake::faults::Write;
+use crate::in_memory::fake::warehouse::Ending;
+use crate::in_memory::fake::world::{job, link, producer, unload_link};
+use crate::in_memory::unload_once::{check, ready};
+use k8s_openapi::jiff::Timestamp;
+use redshift_link::api::UnloadJob;
+use redshift_link::api::unload::status::JobState;
+use redshift_link::aws::model::{Statement, StatementStatus};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const CONNECTION: &str = "connection reset by peer";
+
+/// A warehouse that ends statements so.
+async fn with(endings: Vec<Ending>) -> Driver {
+    let driver = ready().await;
+    driver.aws.state().warehouse.endings = endings;
+    driver
+}
+
+async fn run(driver: &mut Driver, change: impl FnOnce(&mut Value)) -> String {
+    driver.submit("j", job("a", change));
+    assert!(driver.finish("j", 30).await, "{:#?}", driver.kubernetes.job("j"));
+    check(driver, "job");
+    format!("{:?} {}", driver.state("j").unwrap(), driver.ended("j"))
+}
+
+fn files() -> Vec<(&'static str, u64)> {
+    vec![("0000_part_00", 700), ("0001_part_00", 500)]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_unloads_and_says_what() {
+    let mut driver = ready().await;
+    assert_eq!(run(&mut driver, |spec| spec["output"]["csv"] = json!({"header": true})).await, "Complete ");
+    let status = driver.kubernetes.job("j").unwrap().status.unwrap();
+    assert_eq!((status.rows, status.bytes, status.files), (Some(0), Some(1200), Some(2)), "without two header lines");
+    assert_eq!(status.manifest, status.location.map(|location| format!("{location}manifest")));
+    for (kind, reads) in [("Complete", "True Complete"), ("Ready", "True Complete"), ("Reconciling", "")] {
+        assert_eq!(driver.job_condition("j", kind), reads);
+    }
+    assert_eq!(driver.job_condition("j", "QueryChecked"), "True Parsed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_costs_few_calls_and_none_once_it_ended() {
+    let mut driver = ready().await;
+    driver.aws.state().warehouse.takes = Duration::from_secs(3600);
+    driver.aws.state().reads.clear();
+    run(&mut driver, |_| {}).await;
+    let count = |driver: &Driver, name: &str| driver.aws.state().reads.iter().filter(|read| **read == name).count();
+    assert_eq!(count(&driver, "ListStatements"), 1);
+    let polls = count(&driver, "DescribeStatement");
+    assert!((60..190).contains(&polls), "long polls of an hour: {polls}");
+    let submitted =
+        |write: &&Write| matches!(write, Write::Aws(effect) if effect.to_string().starts_with("ExecuteStatement"));
+    assert_eq!(driver.faults.tried().iter().filter(submitted).count(), 1);
+    let writes = driver.faults.tried().iter().filter(|write| **write == Write::Kubernetes("apply job status")).count();
+    assert!(writes < 12, "{writes} of the status in an hour");
+    driver.kubernetes.delete("a");
+    driver.settle().await;
+    driver.pass(GRACE * 2).await;
+    assert!(driver.kubernetes.get("a").is_none(), "a job that ended holds no link");
+    let (reads, tried) = (driver.aws.state().reads.len(), driver.faults.tried().len());
+    driver.pass(Duration::from_secs(86_400)).await;
+    driver.restart();
+    driver.pass(INTERVAL * 3).await;
+    assert_eq!((driver.aws.state().reads.len(), driver.faults.tried().len()), (reads, tried));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_without_rows_is_a_result() {
+    for (format, empty) in
+        [("parquet", vec![]), ("csv", vec!["0000_part_00", "0001_part_00"]), ("json", vec![]), ("text", vec!["000"])]
+    {
+        let mut driver = with(vec![Ending::NoRows(empty)]).await;
+        let done = run(&mut driver, |spec| spec["output"] = json!({"path": "stores/", format: {}})).await;
+        assert_eq!(done, "Complete ", "{format}");
+        let status = driver.kubernetes.job("j").unwrap().status.unwrap();
+        assert_eq!((status.rows, status.manifest), (Some(0), None), "{format}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_warehouse_refuses_is_final_and_leaves_nothing() {
+    for versioned in [false, true] {
+        let mut driver = with(vec![Ending::Failed("relation \"stores\" does not exist", files())]).await;
+        driver.aws.state().versioned = versioned;
+        driver.aws.state().put_size("exports", "warehouse/stores/other", 1);
+        let done = run(&mut driver, |_| {}).await;
+        assert!(done.starts_with("Failed StatementFailed") && done.contains("does not exist"), "{done}");
+        assert_eq!(driver.job_condition("j", "Failed"), "True StatementFailed");
+        assert_eq!(driver.job_condition("j", "Stalled"), "True StatementFailed");
+        let left = driver.aws.in_buckets();
+        assert_eq!(left.len(), 2, "the fence, and what others have: {left:?}");
+        driver.remove("j", "failed").await;
+        assert_eq!(driver.aws.in_buckets(), ["object exports/warehouse/stores/other 1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warehouse_that_failed_is_tried_again() {
+    let failed = || Ending::Failed(CONNECTION, files());
+    let mut driver = with(vec![failed(), failed(), Ending::Finished(files())]).await;
+    assert_eq!(run(&mut driver, |_| {}).await, "Complete ");
+    let status = driver.kubernetes.job("j").unwrap().status.unwrap();
+    assert_eq!((status.attempt, status.failed_attempts), (Some(3), Some(2)));
+    assert_eq!(driver.aws.accepted().len(), 3);
+    let files = driver.aws.in_buckets().iter().filter(|line| line.contains("_part_")).count();
+    assert_eq!(files, 2, "those of the last: {:?}", driver.aws.in_buckets());
+
+    let mut driver = with(vec![failed()]).await;
+    let done = run(&mut driver, |spec| spec["backoffLimit"] = json!(2)).await;
+    assert!(done.starts_with("Failed BackoffLimitExceeded") && done.contains(CONNECTION), "{done}");
+    assert_eq!(driver.aws.accepted().len(), 3);
+    assert_eq!(driver.aws.in_buckets().len(), 3, "the fences: {:?}", driver.aws.in_buckets());
+    let mut driver = with(vec![failed()]).await;
+    assert!(run(&mut driver, |spec| spec["backoffLimit"] = json!(0)).await.starts_with("Failed BackoffLimitExceeded"));
+    assert_eq!(driver.aws.accepted().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_is_not_worth_a_retry() {
+    for ending in [Ending::Failed("Query (1) cancelled on user's request", files()), Ending::Aborted(files())] {
+        let mut driver = with(vec![ending]).await;
+        let done = run(&mut driver, |_| {}).await;
+        assert!(done.starts_with("Failed StatementStopped"), "{done}");
+        assert_eq!(driver.aws.in_buckets().len(), 1, "the fence");
+    }
+}
+
+/// What is written after the end that the API told is found and removed, too.
+#[tokio::test(start_paused = true)]
+async fn one_that_writes_on_after_it_was_aborted_leaves_nothing() {
+    for seconds in [1, 5, 20, 40] {
+        let mut driver = with(vec![Ending::Aborted(files())]).await;
+        driver.aws.state().warehouse.writes_on = Some(Duration::from_secs(seconds));
+        run(&mut driver, |_| {}).await;
+        driver.pass(Duration::from_secs(600)).await;
+        assert_eq!(driver.aws.in_buckets().len(), 1, "{seconds}: {:?}", driver.aws.in_buckets());
+
+        let mut driver = ready().await;
+        driver.aws.state().warehouse.writes_on = Some(Duration::from_secs(seconds));
+        driver.submit("j", job("a", |_| {}));
+        driver.pass(Duration::from_secs(30)).await;
+        driver.remove("j", "writes on").await;
+        driver.pass(Duration::from_secs(600)).await;
+        assert!(driver.aws.in_buckets().is_empty(), "{seconds}: {:?}", driver.aws.in_buckets());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_differs_from_the_manifest_is_no_result() {
+    let rows: [(fn(&mut State, &str, &str), &str); 5] = [
+        (|state, b, p| state.delete(b, &format!("{p}0000_part_00")), "ManifestMismatch: s3://"),
+        (|state, b, p| state.put_size(b, &format!("{p}0000_part_00"), 3), "has 3 bytes, and 700"),
+        (|state, b, p| state.put_size(b, &format!("{p}more"), 1), "more is not in the manifest"),
+        (|state, b, p| state.delete(b, &format!("{p}manifest")), "ManifestMissing"),
+        (|state, b, p| state.put_size(b, &format!("{p}manifest"), 0), "ManifestMismatch"),
+    ];
+    for (afterwards, says) in rows {
+        let mut driver = ready().await;
+        driver.aws.state().warehouse.afterwards = afterwards;
+        let done = run(&mut driver, |_| {}).await;
+        assert!(done.starts_with("Failed ") && done.contains(says), "{says}: {done}");
+        assert_eq!(driver.aws.accepted().len(), 1, "it is not tried again");
+        assert!(driver.aws.in_buckets().len() > 2, "left for people to look at");
+        driver.remove("j", says).await;
+        assert!(driver.aws.in_buckets().is_empty(), "{says}: {:?}", driver.aws.in_buckets());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_long_is_cancelled() {
+    let mut driver = ready().await;
+    driver.aws.state().warehouse.takes = Duration::from_secs(7200);
+    let done = run(&mut driver, |spec| spec["activeDeadlineSeconds"] = json!(600)).await;
+    assert!(done.starts_with("Failed DeadlineExceeded"), "{done}");
+    let run = driver.aws.state().warehouse.runs[0].clone();
+    assert_eq!(run.status(), StatementStatus::Aborted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspended_at_any_moment_and_resumed_it_is_complete() {
+    for seconds in (0..75).step_by(3) {
+        let mut driver = ready().await;
+        driver.submit("j", job("a", |_| {}));
+        driver.pass(Duration::from_secs(seconds)).await;
+        let what = format!("suspended after {seconds} s");
+        driver.submit("j", job("a", |spec| spec["suspend"] = json!(true)));
+        driver.pass(Duration::from_secs(3600)).await;
+        let state = driver.state("j").unwrap();
+        let ended = state == JobState::Complete;
+        assert!(ended || state == JobState::Suspended, "{what}: {:#?}", driver.kubernetes.job("j"));
+        if !ended {
+            assert_eq!(driver.job_condition("j", "Suspended"), "True Suspended", "{what}");
+            assert_eq!(driver.job_condition("j", "Ready"), "", "{what}");
+        }
+        driver.submit("j", job("a", |spec| spec["activeDeadlineSeconds"] = json!(600)));
+        assert!(driver.finish("j", 3).await, "{what}");
+        assert_eq!(driver.state("j"), Some(JobState::Complete), "{what}: {}", driver.ended("j"));
+        let status = driver.kubernetes.job("j").unwrap().status.unwrap();
+        assert_eq!(status.failed_attempts, Some(0), "{what}: a suspension spares the limit");
+        check(&driver, &what);
+        let data = driver.aws.in_buckets().iter().filter(|line| line.contains("_part_")).count();
+        assert_eq!(data, 2, "{what}: {:?}", driver.aws.in_buckets());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_is_waited_for() {
+    let mut driver = Driver::new();
+    driver.submit("j", job("a", |_| {}));
+    driver.pass(Duration::from_secs(60)).await;
+    assert_eq!(driver.job_condition("j", "Ready"), "Unknown LinkNotFound");
+    driver.apply(link("a", |spec| spec["mode"] = json!("Plan")));
+    driver.settle().await;
+    assert_eq!(driver.job_condition("j", "Ready"), "Unknown LinkNotReady");
+    driver.aws.state().clusters.get_mut(&(producer(), "warehouse".into())).unwrap().status = "available".into();
+    driver.apply(unload_link("a"));
+    // the roles are there once the cluster has taken one on: it is paused just then
+    driver.pass(Duration::from_secs(15)).await;
+    assert!(driver.aws.accepted().is_empty());
+    driver.aws.state().clusters.get_mut(&(producer(), "warehouse".into())).unwrap().status = "paused".into();
+    driver.pass(Duration::from_secs(300)).await;
+    assert_eq!(driver.job_condition("j", "Ready"), "Unknown ClusterNotAvailable");
+    assert!(driver.aws.in_buckets().is_empty(), "no attempt was begun");
+    driver.aws.state().clusters.get_mut(&(producer(), "warehouse".into())).unwrap().status = "available".into();
+    assert!(driver.finish("j", 1).await);
+    assert_eq!(driver.state("j"), Some(JobState::Complete));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_may_not_stand_in_an_unload_is_refused() {
+    let mut driver = ready().await;
+    let done = run(&mut driver, |spec| spec["query"] = json!("DELETE FROM stores")).await;
+    assert!(done.starts_with("Failed InvalidQuery"), "{done}");
+    assert!(driver.aws.in_buckets().is_empty());
+    driver.kubernetes.delete_job("j");
+    assert!(driver.kubernetes.job("j").is_none(), "nothing holds it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn transient_failures_burn_no_attempt() {
+    for operation in
+        ["PutObject", "ExecuteStatement", "ListStatements", "DescribeStatement", "GetObject", "ListObjectsV2"]
+    {
+        for code in ["ThrottlingException", "InternalServerException", "AccessDeniedException"] {
+            let mut driver = ready().await;
+            for account in ["111122223333", "444455556666"] {
+                driver.aws.state().refuse(account, operation, code, "no");
+            }
+            driver.submit("j", job("a", |_| {}));
+            driver.pass(Duration::from_secs(1800)).await;
+            let what = format!("{operation} {code}");
+            assert!(driver.state("j") != Some(JobState::Failed), "{what}: {}", driver.ended("j"));
+            driver.aws.state().refusals.clear();
+            assert!(driver.finish("j", 2).await, "{what}: {:#?}", driver.kubernetes.job("j"));
+            assert_eq!(driver.state("j"), Some(JobState::Complete), "{what}: {}", driver.ended("j"));
+            assert_eq!(driver.kubernetes.job("j").unwrap().status.unwrap().attempt, Some(1), "{what}");
+            check(&driver, &what);
+        }
+    }
+}
+
+fn tracked(mut job: UnloadJob) -> UnloadJob {
+    job.metadata.annotations = Some([("argocd.argoproj.io/tracking-id".to_owned(), "a:b".to_owned())].into());
+    job
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_its_time_to_live_a_job_goes_unless_a_tool_would_make_it_again() {
+    for (ttl, policy, left) in [(0, "Retain", 3), (900, "Delete", 0)] {
+        let spec = move |spec: &mut Value| {
+            spec["ttlSecondsAfterFinished"] = json!(ttl);
+            spec["dataPolicy"] = json!(policy);
+        };
+        let mut driver = ready().await;
+        driver.submit("j", job("a", spec));
+        driver.pass(Duration::from_secs(300)).await;
+        assert_eq!(driver.kubernetes.job("j").is_some(), ttl > 0);
+        driver.pass(Duration::from_secs(1200)).await;
+        assert!(driver.kubernetes.job("j").is_none());
+        assert_eq!(driver.aws.in_buckets().len(), left, "{:?}", driver.aws.in_buckets());
+
+        let mut driver = ready().await;
+        driver.submit("j", tracked(job("a", spec)));
+        driver.pass(Duration::from_secs(7200)).await;
+        assert_eq!(driver.state("j"), Some(JobState::Complete));
+        assert_eq!(driver.job_condition("j", "TimeToLive"), "False TrackedByGitOps");
+    }
+}
+
+/// Statements of others whose names begin like ours are not ours, however many there are.
+#[tokio::test(start_paused = true)]
+async fn statements_of_others_are_left_alone() {
+    let mut driver = ready().await;
+    driver.submit("j", job("a", |_| {}));
+    let uid = driver.kubernetes.job("j").unwrap().metadata.uid.unwrap();
+    driver.aws.state().others = (0..450)
+        .map(|n| Statement {
+            id: format!("other-{n}"),
+            name: format!("ml/j/{uid}/1;{n}"),
+            status: StatementStatus::Started,
+            error: None,
+            created: Some(Timestamp::UNIX_EPOCH),
+            rows: None,
+        })
+        .collect();
+    driver.restart();
+    assert!(driver.finish("j", 1).await);
+    assert_eq!(driver.state("j"), Some(JobState::Complete));
+    let id = driver.kubernetes.job("j").unwrap().status.unwrap().statement_id.unwrap();
+    assert!(id.starts_with("statement-"), "{id}");
+}
+
+/// Somebody, or a lifecycle rule, removes the fence: status says that there was an attempt.
+#[tokio::test(start_paused = true)]
+async fn without_its_fence_an_attempt_is_not_begun_again() {
+    for seconds in (0..60).step_by(4) {
+        let mut driver = ready().await;
+        driver.submit("j", job("a", |_| {}));
+        driver.pass(Duration::from_secs(seconds)).await;
+        driver.aws.state().objects.retain(|(_, key), _| !key.contains("_redshift-link"));
+        driver.restart();
+        assert!(driver.finish("j", 30).await, "{seconds}: {:#?}", driver.kubernetes.job("j"));
+        check(&driver, "no fence");
+        let ended = driver.ended("j");
+        let complete = driver.state("j") == Some(JobState::Complete);
+        assert!(complete || ended.starts_with("SubmissionUnknown"), "{seconds}: {ended}");
+        driver.remove("j", "no fence").await;
+    }
+}
