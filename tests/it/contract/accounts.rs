@@ -71,6 +71,12 @@ pub trait People: Send + Sync {
     /// Makes a bucket.
     async fn make_bucket(&self, at: &Scope, name: &str);
 
+    /// Begins an upload in parts: its id.
+    async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String;
+
+    /// From now on statements run for a while.
+    async fn let_statements_last(&self);
+
     /// Makes a symmetric key in the account of a network: its ARN.
     async fn make_key(&self, side: &Side) -> String;
 

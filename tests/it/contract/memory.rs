@@ -8,7 +8,7 @@ use crate::in_memory::fake::world::{
 use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, StudioUsers, Target};
+use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload};
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +80,16 @@ impl People for Fake {
 
     async fn make_bucket(&self, at: &Scope, name: &str) {
         self.state().buckets.insert(name.into(), at.clone());
+    }
+
+    async fn begin_upload(&self, _: &Scope, bucket: &str, key: &str) -> String {
+        let upload = Upload { key: key.into(), id: "upload-of-the-contract".into() };
+        self.state().uploads.insert((bucket.into(), upload.clone()));
+        upload.id
+    }
+
+    async fn let_statements_last(&self) {
+        self.state().warehouse.takes = Duration::from_secs(600);
     }
 
     async fn make_key(&self, side: &Side) -> String {

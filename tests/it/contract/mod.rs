@@ -7,6 +7,7 @@
 mod accounts;
 mod cluster_roles;
 mod memory;
+mod objects;
 mod peering;
 mod reads;
 mod roles;
@@ -14,6 +15,7 @@ mod routes;
 mod rules;
 mod scene;
 mod served;
+mod statements;
 
 use crate::bench::local_aws::LocalAws;
 use accounts::Accounts;
@@ -81,6 +83,15 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         one_change_waits_for_the_other,
         a_cluster_that_is_not_available_takes_no_change,
         a_cluster_that_is_not_there_is_not_found;
+    objects:
+        an_object_is_put_where_there_is_none,
+        objects_are_listed_by_prefix_and_deleted,
+        an_upload_is_given_up_once,
+        a_manifest_is_read_as_it_comes;
+    statements:
+        a_statement_is_submitted_once_for_a_token,
+        a_statement_that_runs_is_cancelled,
+        a_statement_that_ended_cannot_be_cancelled;
     reads:
         a_session_knows_its_partition,
         the_warehouse,

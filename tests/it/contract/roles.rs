@@ -11,7 +11,7 @@ use redshift_link::aws::read::Read;
 use redshift_link::aws::scope::AccountId;
 
 impl Side {
-    fn account(&self) -> AccountId {
+    pub(super) fn account(&self) -> AccountId {
         self.at().account
     }
 
@@ -20,18 +20,18 @@ impl Side {
     }
 
     /// The ARN of a role of ours.
-    fn role_arn(&self, name: &str) -> String {
+    pub(super) fn role_arn(&self, name: &str) -> String {
         format!("arn:aws:iam::{}:role/redshift-link/test/{name}", self.account())
     }
 
     /// A role of ours that trusts these ARNs.
-    fn role(&self, scene: &Scene, name: &str, trust: String) -> Effect {
+    pub(super) fn role(&self, scene: &Scene, name: &str, trust: String) -> Effect {
         let tags = scene.installation().role_tags(&scene.owner());
         let (path, boundary) = (scene.installation().role_path(), Some(self.boundary()));
         Effect::CreateRole { account: self.account(), path, role: name.into(), trust, boundary, tags }
     }
 
-    fn put_policy(&self, role: &str, policy: &str, document: String) -> Effect {
+    pub(super) fn put_policy(&self, role: &str, policy: &str, document: String) -> Effect {
         Effect::PutRolePolicy { account: self.account(), role: role.into(), policy: policy.into(), document }
     }
 

@@ -76,6 +76,13 @@ impl Scene {
         self.holds(&format!("{code} {class:?}"), so);
     }
 
+    /// An effect that has to succeed, and what it gives.
+    pub async fn done(&mut self, effect: &Effect) -> Result<Done, AwsError> {
+        let answer = self.try_to(effect).await;
+        self.executed.extend(answer.is_ok().then(|| effect.kind()));
+        answer
+    }
+
     async fn try_to(&mut self, effect: &Effect) -> Result<Done, AwsError> {
         let answer = self.accounts.effects.execute(effect).await;
         let outcome = match &answer {
@@ -119,6 +126,20 @@ impl Scene {
                 cluster.address = cluster.address.map(|_| "a host name".into());
                 Answer::Cluster(at, id, Ok(Some(cluster)))
             }
+            // when, and how far, differs from one run to the next
+            Answer::Objects(_, id, Ok(listing)) => {
+                let sizes: BTreeMap<_, _> = listing.objects.iter().map(|(key, object)| (key, object.size)).collect();
+                return self.plain(&format!("Objects {id:?}: {sizes:?}"));
+            }
+            Answer::Statement(_, (_, id), Ok(found)) => {
+                let id = self.plain(&id);
+                return format!("Statement {id}: {}", if found.is_some() { "there" } else { "not there" });
+            }
+            Answer::StatementsNamed(_, (_, _, name), Ok(found)) => {
+                let ids: Vec<_> = found.iter().map(|statement| self.plain(&statement.id)).collect();
+                return format!("StatementsNamed {name}: {ids:?}");
+            }
+            Answer::Manifest(at, id, Ok(Some(Err(_)))) => Answer::Manifest(at, id, Ok(Some(Err("unreadable".into())))),
             Answer::Role(at, id, Ok(Some(role))) => Answer::Role(at, id, Ok(Some(by_meaning(role)))),
             Answer::MarkedRoles(at, (), Ok(roles)) => {
                 let roles = roles.into_iter().map(by_meaning).collect();
