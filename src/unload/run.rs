@@ -63,7 +63,7 @@ fn first(draft: &mut Draft<'_>) -> Step {
     }
     draft.status.state = Some(JobState::Pending);
     let (reason, message) = draft.request.ready_link().err().unwrap_or_default();
-    (Next::Wait(Pace::Waiting), Stands::Working(reason, message))
+    waits(reason, message)
 }
 
 /// Somebody took the annotation off.
@@ -74,6 +74,11 @@ pub(super) fn without_place() -> Step {
     (Next::Wait(Pace::Slow), Stands::InTheWay(trouble))
 }
 
+/// A change of the link wakes the job, too.
+fn waits(reason: &'static str, message: String) -> Step {
+    (Next::Wait(Pace::Slow), Stands::Working(reason, message))
+}
+
 fn suspended(draft: &mut Draft<'_>) -> Step {
     draft.status.state = Some(JobState::Suspended);
     (Next::Wait(Pace::Settled), Stands::Suspended("spec.suspend is true: nothing is submitted".into()))
@@ -81,7 +86,7 @@ fn suspended(draft: &mut Draft<'_>) -> Step {
 
 fn not_prepared(draft: &mut Draft<'_>, not: NotPrepared) -> Step {
     match not {
-        NotPrepared::Waits(reason, message) => (Next::Wait(Pace::Waiting), Stands::Working(reason, message)),
+        NotPrepared::Waits(reason, message) => waits(reason, message),
         NotPrepared::Refused(reason, message) => {
             let at = Time(draft.request.now);
             draft.end(Ended { at, reason, message, then: Then::Fail })
@@ -95,7 +100,7 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
     draft.status.state = Some(JobState::Pending);
     let link = match request.ready_link() {
         Ok(link) => link,
-        Err((reason, message)) => return Ok((Next::Wait(Pace::Waiting), Stands::Working(reason, message))),
+        Err((reason, message)) => return Ok(waits(reason, message)),
     };
     let attempt = attempts.last + 1;
     let prepared = match prepare(request, link, seen, attempt)? {
@@ -122,7 +127,8 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
         key: place.fence(request.uid(), attempt),
         body: Fence::of(&submission, &role_id).text(),
     };
-    Ok((Next::Effects(vec![fence]), Stands::Working("Pending", format!("attempt {attempt} begins"))))
+    draft.status.state = Some(JobState::Submitting);
+    Ok((Next::Effects(vec![fence]), Stands::Working("Submitting", format!("attempt {attempt} begins"))))
 }
 
 /// The attempt of the last fence stands in status before anything is submitted.
@@ -293,6 +299,8 @@ fn not_there(
     if draft.status.statement_id.is_some() {
         return given_up(draft, seen, attempts, forgotten);
     }
+    // a link that waits for its statements waits for none that was not submitted
+    let stop = stop.or(request.link_ends().then_some(Stop::LinkGone));
     if let Some(stop) = stop {
         if !request.certain {
             return Ok(uncertain());
@@ -302,7 +310,7 @@ fn not_there(
     let link = match request.ready_link() {
         Ok(link) if attempts.may_be_resubmitted() => link,
         Err((reason, message)) if attempts.may_be_resubmitted() => {
-            return Ok((Next::Wait(Pace::Waiting), Stands::Working(reason, message)));
+            return Ok(waits(reason, message));
         }
         Ok(_) | Err(_) => {
             let why = "it was not submitted in time for a second submission to be none";
@@ -312,7 +320,7 @@ fn not_there(
     let prepared = match prepare(request, link, seen, attempts.last)? {
         Ok(prepared) => prepared,
         Err(NotPrepared::Waits(reason, message)) => {
-            return Ok((Next::Wait(Pace::Waiting), Stands::Working(reason, message)));
+            return Ok(waits(reason, message));
         }
         Err(NotPrepared::Refused(_, message)) => return given_up(draft, seen, attempts, &message),
     };

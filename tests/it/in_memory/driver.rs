@@ -306,7 +306,8 @@ impl Driver {
     pub async fn finish(&mut self, name: &str, hours: usize) -> bool {
         for _ in 0..=hours {
             self.settle().await;
-            if matches!(self.state(name), None | Some(JobState::Complete | JobState::Failed)) {
+            let ended = matches!(self.state(name), Some(JobState::Complete | JobState::Failed));
+            if ended || self.kubernetes.job(name).is_none() {
                 return true;
             }
             self.pass(Duration::from_secs(3600)).await;

@@ -12,5 +12,6 @@ mod settled;
 mod shared;
 mod unload_going;
 mod unload_once;
+mod unload_random;
 mod unload_roles;
 mod unload_run;

@@ -145,6 +145,7 @@ async fn one_that_writes_on_after_it_was_aborted_leaves_nothing() {
 
         let mut driver = ready().await;
         driver.aws.state().warehouse.writes_on = Some(Duration::from_secs(seconds));
+        driver.aws.state().warehouse.takes = Duration::from_secs(150);
         driver.submit("j", job("a", |_| {}));
         driver.pass(Duration::from_secs(30)).await;
         driver.remove("j", "writes on").await;
@@ -186,7 +187,7 @@ async fn too_long_is_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn suspended_at_any_moment_and_resumed_it_is_complete() {
-    for seconds in (0..75).step_by(3) {
+    for seconds in [0, 1, 2, 3, 5, 21, 30, 44, 46, 50, 70] {
         let mut driver = ready().await;
         driver.submit("j", job("a", |_| {}));
         driver.pass(Duration::from_secs(seconds)).await;
@@ -321,7 +322,7 @@ async fn statements_of_others_are_left_alone() {
 /// Somebody, or a lifecycle rule, removes the fence: status says that there was an attempt.
 #[tokio::test(start_paused = true)]
 async fn without_its_fence_an_attempt_is_not_begun_again() {
-    for seconds in (0..60).step_by(4) {
+    for seconds in [0, 1, 2, 3, 5, 30, 46, 60] {
         let mut driver = ready().await;
         driver.submit("j", job("a", |_| {}));
         driver.pass(Duration::from_secs(seconds)).await;

@@ -168,7 +168,8 @@ impl State {
         if finished {
             self.uploads.retain(|(b, upload)| *b != bucket || upload.key != key);
         }
-        for (name, size) in &files {
+        let written = if run.half { files.len().div_ceil(2) } else { 0 };
+        for (name, size) in files.iter().skip(written) {
             self.put_size(&bucket, &format!("{prefix}{name}"), *size);
         }
         let status = match &run.ending {
