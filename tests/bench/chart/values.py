@@ -29,6 +29,8 @@ ACCOUNTS = [
                 "domains": ["*"],
                 "vpcs": ["*"],
                 "roles": [],
+                "buckets": ["exports/", "shared/warehouse/"],
+                "keys": ["*"],
             }
         ],
     ),

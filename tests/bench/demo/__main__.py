@@ -12,7 +12,7 @@ from ..controlplane import build
 from ..failure import Failure, tail
 from ..program import Pod, binary
 from ..stop import Stop, stoppable
-from . import keeping, story
+from . import keeping, story, unload
 from .conditions import Conditions
 from .stage import Stage, built, folder, log
 from .terminal import Terminal
@@ -104,7 +104,7 @@ def _tell(terminal: Terminal, let_go: LetGo | None) -> None:
 
 
 def _live(stage: Stage, pod: Pod, before: list[dict]) -> None:
-    """From the plan to the repair."""
+    """From the plan to the rows."""
     terminal = stage.terminal
     terminal.chapter("A user asks what would be done")
     story.plan(stage, pod)
@@ -117,6 +117,11 @@ def _live(stage: Stage, pod: Pod, before: list[dict]) -> None:
         story.look(stage, before, whole)
         terminal.chapter("A route is deleted behind its back")
         story.repair(stage, conditions, whole)
+    terminal.chapter("Rows of the warehouse go to the other account")
+    unload.prepare(stage)
+    unload.run(stage)
+    terminal.chapter("A second job is deleted half-way")
+    unload.cancel(stage)
 
 
 if __name__ == "__main__":

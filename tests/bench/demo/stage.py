@@ -66,7 +66,7 @@ def built(terminal: Terminal) -> Iterator[Stage]:
             plane = held.enter_context(servers.control_plane(here / "controlplane", log=here / "controlplane.log"))
         with terminal.step("AWS accounts start on this machine, with IAM enforced on every call"):
             aws = Bench(held.enter_context(servers.local_aws(log=here / "aws.log"))["url"])
-        world = aws.post("world")
+        world = aws.post("world", consumer={"bucket": True})
         manifest = Manifest.of_example(world["pairs"][0]["consumer"]["domainId"])
         (here / "studio.yaml").write_text(manifest.text)
         yield Stage(terminal, Cluster(plane, Helm(here / "helm")), aws, world, manifest)

@@ -47,7 +47,7 @@ def install(stage: Stage) -> Pod:
         "lostAnswerGrace": "2s",
         "accounts": [
             producer(namespaces=[namespace], clusters=[warehouse], databaseGroups=stage.manifest.groups),
-            consumer(namespaces=[namespace], domains=[studio]),
+            consumer(namespaces=[namespace], domains=[studio], buckets=[f"{stage.pair['consumer']['bucket']}/"]),
         ],
     }
     text = yaml.safe_dump(values, sort_keys=False)
