@@ -2,8 +2,9 @@
 
 use super::attempts::{Attempts, Found};
 use super::plan::{Draft, Next, Stands, Step, Trouble, cleaning};
-use super::run::{SETTLING, cancel, compared, has_result, without_place};
+use super::run::{SETTLING, without_place};
 use super::submission::place;
+use super::under_way::{cancel, compared, has_result};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
 use crate::aws::error::Class;
 use crate::aws::model::StatementStatus;
