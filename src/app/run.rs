@@ -10,11 +10,13 @@ use crate::kubernetes::Happening;
 use crate::kubernetes::client::{ApiServer, publish};
 use crate::kubernetes::lease::{self, Elector};
 use crate::link::controller;
+use crate::link::holds::Holds;
 use crate::link::memory::Memories;
 use crate::link::reconcile::Loop;
 use crate::link::register::Register;
 use crate::observability::admin::{self, Health};
 use crate::observability::metrics::Metrics;
+use crate::unload;
 use futures::StreamExt;
 use futures::stream::{Stream, unfold};
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
@@ -80,12 +82,30 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
     metrics.set_leader(true);
 
     let sdk = Arc::new(sdk(accounts.clone(), &installation, metrics.clone()).await);
+    let kubernetes = Arc::new(ApiServer::new(client.clone(), namespaces, identity));
+    let holds = Holds::default();
+    let led = leadership.clone();
+    let jobs = Arc::new(unload::reconcile::Loop {
+        reads: SharedReads::new(sdk.clone()),
+        effects: sdk.clone(),
+        kubernetes: kubernetes.clone(),
+        accounts: accounts.clone(),
+        holds: holds.clone(),
+        installation: installation.clone(),
+        interval: settings.interval,
+        grace: settings.lost_answer_grace,
+        started: Instant::now(),
+        now: Timestamp::now,
+        leads: Box::new(move |duration| led.covers(duration)),
+        memories: Memories::default(),
+    });
     let around = Arc::new(Loop {
         reads: SharedReads::new(sdk.clone()),
         effects: sdk,
-        kubernetes: Arc::new(ApiServer::new(client.clone(), namespaces, identity)),
+        kubernetes,
         accounts: accounts.clone(),
         register: Register::new(settings.lost_answer_grace),
+        holds,
         installation,
         interval: settings.interval,
         grace: settings.lost_answer_grace,
@@ -95,6 +115,7 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
         memories: Memories::default(),
     });
     controller::expect_all(&client, &around).await?;
+    unload::controller::expect_all(&client, &jobs).await?;
     let held = {
         let stop = stop.clone();
         async move { elector.hold(&stop).await }
@@ -102,9 +123,18 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
     let held = tokio::spawn(held);
     let counted = orphans::measure(client.clone(), around.clone(), metrics.clone(), settings.interval);
     tasks.spawn("orphans", counted);
-    let controlled =
-        controller::run(client, around, metrics.clone(), settings.workers, changes(accounts), stop.clone());
-    let mut controlled = tokio::spawn(controlled);
+    let jobs_run =
+        unload::controller::run(client.clone(), jobs, settings.workers, changes(accounts.clone()), stop.clone());
+    let links_run = controller::run(client, around, metrics.clone(), settings.workers, changes(accounts), stop.clone());
+    let stopping = stop.clone();
+    let mut controlled = tokio::spawn(async move {
+        tokio::pin!(links_run, jobs_run);
+        // one that ends unasked ends the process; asked, both let their loops end
+        tokio::select! {
+            () = &mut links_run => if stopping.is_cancelled() { jobs_run.await },
+            () = &mut jobs_run => if stopping.is_cancelled() { links_run.await },
+        }
+    });
 
     tokio::pin!(held);
     let outcome = tokio::select! {

@@ -124,7 +124,8 @@ fn end(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>, bucket_is_go
             if !attempts.may_be_known(began) {
                 return Ok(over(draft, "no statement can run any more"));
             }
-            let message = format!("{why}: a statement may run for a day at most, and is waited for that long");
+            let message =
+                format!("{why}: a statement may run for a day from its submission, and is waited for that long");
             let trouble = Trouble { class: Class::Blocked, reason: "StatementNotVisible", message };
             Ok(Some((Next::Wait(Pace::Slow), Stands::InTheWay(trouble))))
         }

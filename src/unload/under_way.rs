@@ -212,8 +212,7 @@ fn uncertain() -> Step {
 /// It must not be submitted any more, and was not, as far as can be seen.
 fn given_up(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>, why: &str) -> Result<Step, Gap> {
     let request = draft.request;
-    let young = attempts.began().is_none_or(|began| request.now.duration_since(began) < LOOKED_UP);
-    if !request.certain || young {
+    if !request.certain || !attempts.is_older_than(LOOKED_UP) {
         draft.look_by(request.now + LOOKED_UP);
         let message = format!("attempt {} is looked for, and not submitted again: {why}", attempts.last);
         return Ok((Next::Wait(Pace::Waiting), Stands::Working("Submitting", message)));
@@ -232,7 +231,7 @@ fn hidden(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>, why: Stri
         return Ok(earlier.unwrap_or_else(|| draft.complete()));
     }
     let message = format!(
-        "{why}: a statement of attempt {} may run for a day at most, and is waited for that long; its manifest tells sooner \
+        "{why}: a statement of attempt {} may run for a day from its submission, and is waited for that long; its manifest tells sooner \
          if it succeeded",
         attempts.last
     );
