@@ -19,16 +19,7 @@ pub struct CrdFile {
 /// Never: the definitions are constants, and a test creates each of them.
 #[must_use]
 pub fn crds() -> Vec<CrdFile> {
-    vec![file(&CrossAccountRedshiftLink::crd())]
-}
-
-/// The definition of [`UnloadJob`]s. No loop runs them yet, so it is not installed: a job would wait for ever.
-///
-/// # Panics
-/// Never, as [`crds`].
-#[must_use]
-pub fn unload_jobs() -> CrdFile {
-    file(&UnloadJob::crd())
+    vec![file(&CrossAccountRedshiftLink::crd()), file(&UnloadJob::crd())]
 }
 
 fn file(definition: &CustomResourceDefinition) -> CrdFile {

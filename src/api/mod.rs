@@ -6,7 +6,7 @@ pub mod link;
 pub mod status;
 pub mod unload;
 
-pub use crd::{CrdFile, crds, unload_jobs};
+pub use crd::{CrdFile, crds};
 pub use link::{CrossAccountRedshiftLink, CrossAccountRedshiftLinkSpec};
 pub use status::LinkStatus;
 pub use unload::{UnloadJob, UnloadJobSpec};

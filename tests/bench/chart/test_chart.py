@@ -18,6 +18,7 @@ from ..servers import ROOT, eventually
 from .values import ACCOUNTS, FULL, SERVICE_MONITORS, WRONG
 
 CRD = f"crossaccountredshiftlinks.{GROUP}"
+JOBS_CRD = f"unloadjobs.{GROUP}"
 NAMESPACE = "redshift-link"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -197,7 +198,7 @@ def release(cluster):
     release = Release(cluster, NAMESPACE)
     yield release.install({"accounts": ACCOUNTS, "interval": "5s", "lostAnswerGrace": "2s"})
     release.uninstall()
-    cluster.kubectl("delete", "crd", CRD, "--timeout=20s")
+    cluster.kubectl("delete", "crd", CRD, JOBS_CRD, "--timeout=20s")
 
 
 class TestRelease:
@@ -220,10 +221,16 @@ class TestRelease:
     def test_permissions_are_exactly_these(self, cluster, release):
         user, nobody = (f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("redshift-link", "default"))
         everywhere = {
+            (GROUP, "crossaccountredshiftlinks", "", "get"),
             (GROUP, "crossaccountredshiftlinks", "", "list"),
             (GROUP, "crossaccountredshiftlinks", "", "watch"),
             (GROUP, "crossaccountredshiftlinks", "", "patch"),
             (GROUP, "crossaccountredshiftlinks/status", "", "patch"),
+            (GROUP, "unloadjobs", "", "list"),
+            (GROUP, "unloadjobs", "", "watch"),
+            (GROUP, "unloadjobs", "", "patch"),
+            (GROUP, "unloadjobs", "", "delete"),
+            (GROUP, "unloadjobs/status", "", "patch"),
             ("", "namespaces", "", "list"),
             ("", "namespaces", "", "watch"),
             ("", "namespaces", "kube-system", "get"),
@@ -242,7 +249,7 @@ class TestRelease:
         read, write = {"get", "list", "watch"}, {"create", "update", "patch", "delete", "deletecollection"}
         for role, verbs in {"view": read, "edit": read | write, "admin": read | write}.items():
             cluster.kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "-n", "team")
-            wanted = {("crossaccountredshiftlinks", verb) for verb in verbs}
+            wanted = {(kind, verb) for kind in ("crossaccountredshiftlinks", "unloadjobs") for verb in verbs}
             eventually(lambda: may_with_links(role) == wanted, f"{role} to be aggregated")  # noqa: B023
 
     def test_the_program_works_with_its_token_alone(self, cluster, release, aws, tmp_path):
@@ -300,7 +307,7 @@ def test_a_release_from_install_to_uninstall(cluster, tmp_path):
     cluster.helm("uninstall", "redshift-link", "-n", namespace, "--wait")
     kinds = "all,secrets,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,pdb,servicemonitors,crds"
     left = cluster.get(kinds, "-A", "-l", "app.kubernetes.io/instance=redshift-link")["items"]
-    assert [found["metadata"]["name"] for found in left] == [CRD]
+    assert [found["metadata"]["name"] for found in left] == [CRD, JOBS_CRD]
     assert cluster.get("rslink", "warehouse", "-n", "default"), "kept"
 
     cluster.helm("install", *name, values={"crds": {"keep": False}})
