@@ -10,10 +10,11 @@ use crate::aws::read::{Gap, Seen};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// For so long the API knows a statement, and for no longer does a statement run (docs/aws-behaviour.md#data-api).
-const KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// A second submission with the same token runs nothing for 8 hours: an hour less is relied on.
 const RESUBMITTED: SignedDuration = SignedDuration::from_hours(7);
+/// For a day the API knows a statement, and for no longer does one run (docs/aws-behaviour.md#statements); it may have been
+/// submitted so long after its fence.
+const KNOWN: SignedDuration = SignedDuration::from_hours(24 + 7);
 /// So many objects are deleted in one call.
 const DELETED_AT_ONCE: usize = 1000;
 /// So many calls are made in one loop to clean up.
@@ -90,7 +91,13 @@ impl<'a> Attempts<'a> {
     /// A second submission of the last attempt runs nothing.
     #[must_use]
     pub fn may_be_resubmitted(&self) -> bool {
-        self.began().is_some_and(|began| self.as_of.duration_since(began) < RESUBMITTED)
+        self.began().is_some() && !self.is_older_than(RESUBMITTED)
+    }
+
+    /// The last attempt began longer ago than that.
+    #[must_use]
+    pub fn is_older_than(&self, age: SignedDuration) -> bool {
+        self.began().is_some_and(|began| self.as_of.duration_since(began) >= age)
     }
 
     /// The fence of the last attempt; none where it is gone, or not what this program writes.

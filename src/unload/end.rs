@@ -1,4 +1,4 @@
-//! How a statement ended, and what that asks for (docs/aws-behaviour.md#data-api).
+//! How a statement ended, and what that asks for (docs/aws-behaviour.md#statements).
 
 use crate::api::unload::status::EndReason;
 use crate::aws::model::{Statement, StatementStatus};

@@ -14,6 +14,7 @@ pub mod statement;
 pub mod status;
 pub mod submission;
 mod teardown;
+mod under_way;
 pub mod verify;
 
 #[cfg(test)]

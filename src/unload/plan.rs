@@ -210,5 +210,5 @@ pub(super) fn cleaning(
 ) -> Result<Option<Step>, Gap> {
     let left = attempts.leftovers(which)?;
     let message = format!("removes what the attempt left in the bucket: {why}");
-    Ok((!left.is_empty()).then(|| (Next::Effects(left), Stands::Working("CleaningUp", message))))
+    Ok((!left.is_empty()).then_some((Next::Effects(left), Stands::Working("CleaningUp", message))))
 }

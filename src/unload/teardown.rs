@@ -2,8 +2,9 @@
 
 use super::attempts::{Attempts, Found};
 use super::plan::{Draft, Next, Stands, Step, Trouble, cleaning};
-use super::run::{SETTLING, cancel, compared, has_result, without_place};
+use super::run::{SETTLING, without_place};
 use super::submission::place;
+use super::under_way::{cancel, compared, has_result};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
 use crate::aws::error::Class;
 use crate::aws::model::StatementStatus;
@@ -123,7 +124,8 @@ fn end(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>, bucket_is_go
             if !attempts.may_be_known(began) {
                 return Ok(over(draft, "no statement can run any more"));
             }
-            let message = format!("{why}: a statement may run for a day at most, and is waited for that long");
+            let message =
+                format!("{why}: a statement may run for a day from its submission, and is waited for that long");
             let trouble = Trouble { class: Class::Blocked, reason: "StatementNotVisible", message };
             Ok(Some((Next::Wait(Pace::Slow), Stands::InTheWay(trouble))))
         }

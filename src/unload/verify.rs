@@ -113,10 +113,12 @@ mod tests {
         assert_eq!(verify(&to(), &found, Some(&Ok(said)), None), Ok(Written { rows: 7, bytes: 12, files: 2 }));
     }
 
+    type Files<'a> = &'a [(&'a str, u64)];
+
     #[test]
     fn whatever_differs_is_no_result() {
         let one = [("~/a", 5)];
-        let rows: [(&[(&str, u64)], &[(&str, u64)], &str); 6] = [
+        let rows: [(Files<'_>, Files<'_>, &str); 6] = [
             (&[("manifest", 9)], &one, "missing"),
             (&[("a", 4), ("manifest", 9)], &one, "4 bytes, and 5"),
             (&[("a", 5), ("b", 1), ("manifest", 9)], &one, "not in the manifest"),

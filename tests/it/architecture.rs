@@ -23,7 +23,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 13] = [
+const PURE: [&str; 24] = [
     "src/api",
     "src/link/plan.rs",
     "src/link/status.rs",
@@ -34,9 +34,20 @@ const PURE: [&str; 13] = [
     "src/link/want.rs",
     "src/link/others.rs",
     "src/link/undone.rs",
+    "src/unload/attempt.rs",
+    "src/unload/attempts.rs",
+    "src/unload/end.rs",
     "src/unload/lexer.rs",
+    "src/unload/plan.rs",
     "src/unload/query.rs",
+    "src/unload/request.rs",
+    "src/unload/run.rs",
     "src/unload/statement.rs",
+    "src/unload/status.rs",
+    "src/unload/submission.rs",
+    "src/unload/teardown.rs",
+    "src/unload/under_way.rs",
+    "src/unload/verify.rs",
 ];
 
 /// Each folder, with the folders that it may use.

@@ -2,10 +2,12 @@
 
 use crate::bench::control_plane::ControlPlane;
 use crate::bench::root;
+use redshift_link::api::unload::status::EndReason;
 use redshift_link::aws::accounts::Accounts;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use strum::IntoEnumIterator;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
@@ -39,7 +41,10 @@ fn every_reason_stands_in_the_list_of_reasons() {
     found.extend(names(&text(&root().join("src/api/conditions.rs"))));
     // documents for IAM are full of words that look like reasons
     let speaks = |path: &&PathBuf| !path.ends_with("policies.rs");
-    found.extend(files(&root().join("src/link")).iter().filter(speaks).flat_map(|path| names(&text(path))));
+    let loops = ["src/link", "src/unload"].map(|folder| files(&root().join(folder)));
+    let own_tests = |path: &&PathBuf| !path.components().any(|part| part.as_os_str() == "tests");
+    found.extend(loops.iter().flatten().filter(speaks).filter(own_tests).flat_map(|path| names(&text(path))));
+    found.extend(EndReason::iter().map(|reason| <&str>::from(reason).to_owned()));
     assert!(found.len() > 40, "{found:?}");
     let missing: Vec<_> = found.iter().filter(|name| !list.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/reasons.md: {missing:?}");

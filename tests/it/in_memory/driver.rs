@@ -327,8 +327,8 @@ impl Driver {
     /// It stays.
     pub async fn remove(&mut self, name: &str, what: &str) {
         self.kubernetes.delete_job(name);
-        assert!(self.finish(name, 30).await, "{what}: {:#?}", self.kubernetes.job(name));
-        for _ in 0..30 {
+        assert!(self.finish(name, 40).await, "{what}: {:#?}", self.kubernetes.job(name));
+        for _ in 0..40 {
             if self.kubernetes.job(name).is_none() {
                 return;
             }

@@ -20,7 +20,7 @@ async fn running_for(seconds: u64) -> Driver {
 }
 
 async fn link_goes(driver: &mut Driver, what: &str) {
-    for _ in 0..30 {
+    for _ in 0..40 {
         driver.settle().await;
         if driver.kubernetes.get("a").is_none() {
             return;

@@ -99,7 +99,7 @@ async fn sweep(whole: bool) {
                     driver.down = Duration::from_secs(*down);
                     driver.when_struck = Some(meanwhile);
                     driver.submit("j", job("a", |_| {}));
-                    assert!(driver.finish("j", 30).await, "{what}: {:#?}", driver.kubernetes.job("j"));
+                    assert!(driver.finish("j", 40).await, "{what}: {:#?}", driver.kubernetes.job("j"));
                     let state = driver.state("j");
                     if name == "nothing" && *down < 7 * HOUR {
                         assert_eq!(state, Some(JobState::Complete), "{what}: {}", driver.ended("j"));

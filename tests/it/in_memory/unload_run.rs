@@ -24,7 +24,7 @@ async fn with(endings: Vec<Ending>) -> Driver {
 
 async fn run(driver: &mut Driver, change: impl FnOnce(&mut Value)) -> String {
     driver.submit("j", job("a", change));
-    assert!(driver.finish("j", 30).await, "{:#?}", driver.kubernetes.job("j"));
+    assert!(driver.finish("j", 40).await, "{:#?}", driver.kubernetes.job("j"));
     check(driver, "job");
     format!("{:?} {}", driver.state("j").unwrap(), driver.ended("j"))
 }
@@ -328,7 +328,7 @@ async fn without_its_fence_an_attempt_is_not_begun_again() {
         driver.pass(Duration::from_secs(seconds)).await;
         driver.aws.state().objects.retain(|(_, key), _| !key.contains("_redshift-link"));
         driver.restart();
-        assert!(driver.finish("j", 30).await, "{seconds}: {:#?}", driver.kubernetes.job("j"));
+        assert!(driver.finish("j", 40).await, "{seconds}: {:#?}", driver.kubernetes.job("j"));
         check(&driver, "no fence");
         let ended = driver.ended("j");
         let complete = driver.state("j") == Some(JobState::Complete);
