@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A second submission with the same token runs nothing for 8 hours: an hour less is relied on.
 const RESUBMITTED: SignedDuration = SignedDuration::from_hours(7);
+/// The API lists statements for 24 hours: an hour less is relied on.
+const LISTED: SignedDuration = SignedDuration::from_hours(23);
 /// For a day the API knows a statement, and for no longer does one run (docs/aws-behaviour.md#statements); it may have been
 /// submitted so long after its fence.
 const KNOWN: SignedDuration = SignedDuration::from_hours(24 + 7);
@@ -86,6 +88,12 @@ impl<'a> Attempts<'a> {
     pub fn may_be_known(&self, began: Option<Timestamp>) -> bool {
         let began = self.began().or(began);
         began.is_none_or(|began| self.as_of.duration_since(began) < KNOWN)
+    }
+
+    /// That no statement of the last attempt is listed tells that there is none: it would not be forgotten yet.
+    #[must_use]
+    pub fn is_listed_if_submitted(&self) -> bool {
+        self.began().is_some() && !self.is_older_than(LISTED)
     }
 
     /// A second submission of the last attempt runs nothing.

@@ -160,7 +160,7 @@ fn not_there(
     let at = Time(request.now);
     draft.status.state = Some(JobState::Submitting);
     let forgotten = "the warehouse does not know its statement any more";
-    if !attempts.may_be_known(draft.status.started_at.as_ref().map(|began| began.0)) {
+    if !attempts.is_listed_if_submitted() {
         return from_manifest(draft, seen, attempts, forgotten);
     }
     if draft.status.statement_id.is_some() {

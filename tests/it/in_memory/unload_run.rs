@@ -336,3 +336,27 @@ async fn without_its_fence_an_attempt_is_not_begun_again() {
         driver.remove("j", "no fence").await;
     }
 }
+
+/// It ran, nobody saw it end, and the API has forgotten it: whether it ran is not known, so it is not run again.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_suspended_while_it_was_forgotten_is_not_run_again() {
+    for hours in [1, 7, 23, 25, 40] {
+        let mut driver = ready().await;
+        driver.submit("j", job("a", |_| {}));
+        // the finalizer, the fence, the attempt in status, the submission
+        driver.pass(Duration::from_millis(100)).await;
+        while driver.aws.accepted().is_empty() {
+            driver.step_soon().await;
+        }
+        driver.wipe_status();
+        driver.submit("j", job("a", |spec| spec["suspend"] = json!(true)));
+        tokio::time::sleep(Duration::from_secs(hours * 3600)).await;
+        driver.restart();
+        driver.pass(Duration::from_secs(3600)).await;
+        driver.submit("j", job("a", |_| {}));
+        assert!(driver.finish("j", 40).await, "{hours}");
+        check(&driver, "forgotten");
+        assert_eq!(driver.state("j"), Some(JobState::Complete), "{hours}: its manifest is there");
+        assert_eq!(driver.aws.accepted().len(), 1);
+    }
+}

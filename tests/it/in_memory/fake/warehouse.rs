@@ -223,6 +223,19 @@ impl State {
         };
         let (bucket, prefix) = run.place();
         assert!(self.listing(&bucket, &prefix).objects.is_empty(), "not a fresh prefix: {submission:?}");
+        let job = |run: &Run| run.submission.name.rsplit_once('/').map(|(job, _)| job.to_owned());
+        let before = self.warehouse.runs.iter().find(|other| {
+            let failed = matches!(other.status(), StatementStatus::Failed | StatementStatus::Aborted);
+            job(other) == job(&run) && !failed
+        });
+        if let Some(before) = before {
+            self.cuts.push(format!(
+                "{} is submitted, and {} is {:?}",
+                submission.name,
+                before.submission.name,
+                before.status()
+            ));
+        }
         self.warehouse.runs.push(run);
         Ok(Done::Statement(id))
     }
