@@ -26,7 +26,9 @@ const HOUR: u64 = 60 * MINUTE;
 const DOWN: [u64; 6] = [0, MINUTE, 8 * HOUR - MINUTE, 8 * HOUR + MINUTE, 23 * HOUR, 25 * HOUR];
 
 /// What else happens at the moment of the fault.
-const MEANWHILE: [(&str, fn(&mut Driver)); 4] = [
+type Meanwhile = fn(&mut Driver);
+
+const MEANWHILE: [(&str, Meanwhile); 4] = [
     ("nothing", |_| {}),
     ("status wiped", Driver::wipe_status),
     ("role made anew", role_anew),

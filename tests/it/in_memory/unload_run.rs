@@ -156,7 +156,8 @@ async fn one_that_writes_on_after_it_was_aborted_leaves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn what_differs_from_the_manifest_is_no_result() {
-    let rows: [(fn(&mut State, &str, &str), &str); 5] = [
+    type Spoils = fn(&mut State, &str, &str);
+    let rows: [(Spoils, &str); 5] = [
         (|state, b, p| state.delete(b, &format!("{p}0000_part_00")), "ManifestMismatch: s3://"),
         (|state, b, p| state.put_size(b, &format!("{p}0000_part_00"), 3), "has 3 bytes, and 700"),
         (|state, b, p| state.put_size(b, &format!("{p}more"), 1), "more is not in the manifest"),
