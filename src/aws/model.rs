@@ -1,8 +1,13 @@
 //! What is read from AWS, as plain values: only what a plan decides by.
 
-use super::scope::{AccountId, VpcRef};
+mod rule;
+mod unload;
+
+pub use rule::{Direction, Permit, Rule, RulePeer};
+pub use unload::{Listing, Object, ObjectVersion, Statement, StatementStatus, Upload};
+
+use super::scope::VpcRef;
 use ipnet::Ipv4Net;
-use k8s_openapi::jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -255,115 +260,6 @@ pub struct Peering {
     pub tags: Tags,
 }
 
-/// Which way a security group rule lets traffic pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum Direction {
-    Ingress,
-    Egress,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        })
-    }
-}
-
-/// The other end of a security group rule.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RulePeer {
-    /// An IPv4 block.
-    Cidr(Ipv4Net),
-    /// A security group, perhaps of another account.
-    Group {
-        /// Owner.
-        account: AccountId,
-        /// `sg-...`.
-        id: String,
-    },
-    /// An IPv6 block or a prefix list, as AWS writes it.
-    Other(String),
-}
-
-impl fmt::Display for RulePeer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cidr(cidr) => write!(f, "{cidr}"),
-            Self::Group { account, id } => write!(f, "{account}/{id}"),
-            Self::Other(other) => f.write_str(other),
-        }
-    }
-}
-
-/// What a security group rule lets pass: its natural key within a group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Permit {
-    /// In or out.
-    pub direction: Direction,
-    /// `tcp`, or `-1` for all.
-    pub protocol: String,
-    /// First and last port; absent for all.
-    pub ports: Option<(u16, u16)>,
-    /// From or to whom.
-    pub peer: RulePeer,
-}
-
-impl Permit {
-    /// TCP to one port.
-    #[must_use]
-    pub fn tcp(direction: Direction, port: u16, peer: RulePeer) -> Self {
-        Self { direction, protocol: "tcp".into(), ports: Some((port, port)), peer }
-    }
-
-    /// True where everything that `other` lets pass also passes by this.
-    #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
-        let protocol = self.protocol == "-1" || self.protocol == other.protocol;
-        let ports = match (self.ports, other.ports) {
-            (None, _) => true,
-            (Some((from, to)), Some((a, b))) => from <= a && b <= to,
-            (Some(_), None) => false,
-        };
-        let peer = match (&self.peer, &other.peer) {
-            (RulePeer::Cidr(wide), RulePeer::Cidr(narrow)) => wide.contains(narrow),
-            (a, b) => a == b,
-        };
-        self.direction == other.direction && protocol && ports && peer
-    }
-}
-
-impl fmt::Display for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.direction, self.protocol)?;
-        match self.ports {
-            Some((from, to)) if from == to => write!(f, "/{from}")?,
-            Some((from, to)) => write!(f, "/{from}-{to}")?,
-            None => {}
-        }
-        let word = match self.direction {
-            Direction::Ingress => "from",
-            Direction::Egress => "to",
-        };
-        write!(f, " {word} {}", self.peer)
-    }
-}
-
-/// One rule of a security group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// `sgr-...`.
-    pub id: String,
-    /// The group it belongs to.
-    pub group: String,
-    /// What it lets pass.
-    pub permit: Permit,
-    /// Tags of the rule.
-    pub tags: Tags,
-}
-
 /// A security group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityGroup {
@@ -371,84 +267,6 @@ pub struct SecurityGroup {
     pub id: String,
     /// Its VPC.
     pub vpc: String,
-}
-
-/// An object in a bucket, in one of its versions.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ObjectVersion {
-    /// Key.
-    pub key: String,
-    /// Id of the version; absent where the bucket never had versions.
-    pub version: Option<String>,
-}
-
-/// An upload in parts that was not ended.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Upload {
-    /// Key of the object that it would make.
-    pub key: String,
-    /// Its id.
-    pub id: String,
-}
-
-/// The objects below a prefix, as they are now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// The moment of the answer, by AWS's clock.
-    pub as_of: Timestamp,
-    /// By key.
-    pub objects: BTreeMap<String, Object>,
-}
-
-/// One object of a listing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// Bytes.
-    pub size: u64,
-    /// When it was written, by AWS's clock.
-    pub modified: Timestamp,
-}
-
-/// States of a statement (docs/aws-behaviour.md#statements).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum StatementStatus {
-    Submitted,
-    Picked,
-    Started,
-    Finished,
-    Failed,
-    Aborted,
-    /// A status that AWS did not have when this was written.
-    Unknown,
-}
-
-impl StatementStatus {
-    /// It ended, one way or another.
-    #[must_use]
-    pub const fn is_ended(self) -> bool {
-        match self {
-            Self::Finished | Self::Failed | Self::Aborted => true,
-            Self::Submitted | Self::Picked | Self::Started | Self::Unknown => false,
-        }
-    }
-}
-
-/// A statement of the Data API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// How far it is.
-    pub status: StatementStatus,
-    /// What the warehouse says of a failure.
-    pub error: Option<String>,
-    /// When it was submitted, by AWS's clock.
-    pub created: Option<Timestamp>,
-    /// Rows that it returned or affected, where the API tells.
-    pub rows: Option<u64>,
 }
 
 /// An IAM role.
@@ -482,74 +300,11 @@ pub struct RolePolicies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn permit(protocol: &str, ports: Option<(u16, u16)>, cidr: &str) -> Permit {
-        let peer = RulePeer::Cidr(cidr.parse().unwrap());
-        Permit { direction: Direction::Egress, protocol: protocol.into(), ports, peer }
-    }
 
     #[test]
     fn some_profiles_cannot_be_database_users() {
         for (name, can) in [("alice", true), ("A-1", true), ("1a", false), ("a", false), ("Public", false)] {
             assert_eq!(names_a_database_user(name), can, "{name}");
         }
-    }
-
-    fn some_permit() -> impl Strategy<Value = Permit> {
-        let protocol = prop_oneof![Just("-1"), Just("tcp"), Just("udp")];
-        let ports = proptest::option::of((0..8_u16, 0..8_u16));
-        let block = (0..16_u32, 24..=32_u8);
-        (any::<bool>(), protocol, ports, block).prop_map(|(egress, protocol, ports, (address, length))| Permit {
-            direction: if egress { Direction::Egress } else { Direction::Ingress },
-            protocol: protocol.into(),
-            ports: ports.map(|(a, b)| (a.min(b), a.max(b))),
-            peer: RulePeer::Cidr(Ipv4Net::new(address.into(), length).unwrap().trunc()),
-        })
-    }
-
-    proptest! {
-        /// A rule of others is used in place of ours only if every packet that ours lets pass passes by it as well.
-        #[test]
-        fn what_covers_a_rule_lets_all_of_its_packets_pass(
-            wide in some_permit(),
-            narrow in some_permit(),
-            egress in any::<bool>(),
-            (udp, port, address) in (any::<bool>(), 0..8_u16, 0..16_u32),
-        ) {
-            let passes = |by: &Permit| {
-                let protocol = if udp { "udp" } else { "tcp" };
-                let address: std::net::Ipv4Addr = address.into();
-                (by.direction == Direction::Egress) == egress
-                    && (by.protocol == "-1" || by.protocol == protocol)
-                    && by.ports.is_none_or(|(from, to)| (from..=to).contains(&port))
-                    && matches!(&by.peer, RulePeer::Cidr(cidr) if cidr.contains(&address))
-            };
-            if wide.covers(&narrow) && passes(&narrow) {
-                prop_assert!(passes(&wide), "{} by {}", narrow, wide);
-            }
-            prop_assert!(narrow.covers(&narrow));
-        }
-    }
-
-    #[test]
-    fn a_wider_rule_covers_a_narrower_one() {
-        let ours = permit("tcp", Some((5439, 5439)), "10.1.0.0/16");
-        for wider in [
-            permit("-1", None, "0.0.0.0/0"),
-            permit("tcp", Some((5000, 6000)), "10.0.0.0/8"),
-            permit("tcp", Some((5439, 5439)), "10.1.0.0/16"),
-        ] {
-            assert!(wider.covers(&ours), "{wider}");
-        }
-        for other in [
-            permit("udp", Some((5439, 5439)), "10.1.0.0/16"),
-            permit("tcp", Some((5440, 5440)), "10.1.0.0/16"),
-            permit("tcp", Some((5439, 5439)), "10.1.0.0/17"),
-            Permit { direction: Direction::Ingress, ..permit("-1", None, "0.0.0.0/0") },
-        ] {
-            assert!(!other.covers(&ours), "{other}");
-        }
-        assert_eq!(ours.to_string(), "egress tcp/5439 to 10.1.0.0/16");
     }
 }

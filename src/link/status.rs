@@ -57,6 +57,17 @@ pub enum Pace {
     Settled,
 }
 
+impl From<Class> for Pace {
+    /// How soon another try may help.
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Stale => Self::Stale,
+            Class::Transient => Self::Retry,
+            Class::Blocked | Class::Terminal => Self::Slow,
+        }
+    }
+}
+
 /// The status for an outcome.
 #[must_use]
 pub fn status(request: &Request<'_>, wants: &BTreeSet<Want>, outcome: &Outcome) -> LinkStatus {

@@ -79,7 +79,7 @@ impl Place {
     /// As it stands in the job's annotation.
     #[must_use]
     pub fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self).expect("texts alone are JSON")
     }
 
     /// From the job's annotation; none where that is not one of ours.
@@ -131,7 +131,7 @@ impl Fence {
     /// As it stands in the bucket.
     #[must_use]
     pub fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self).expect("texts alone are JSON")
     }
 
     /// From the bucket; none where it is not the fence of this attempt.

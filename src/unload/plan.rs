@@ -111,18 +111,8 @@ pub fn plan(request: &Request<'_>, seen: &Seen) -> Result<Plan, BTreeSet<Read>> 
         Err(Gap::Unread(reads)) => Err(reads),
         Err(Gap::Refused(error)) => {
             let stands = Stands::InTheWay(Trouble::from(error.as_ref()));
-            Ok(Plan { next: Next::Wait(pace(error.class)), status: before, stands, checked: None, by: None })
+            Ok(Plan { next: Next::Wait(error.class.into()), status: before, stands, checked: None, by: None })
         }
-    }
-}
-
-/// How soon another try may help.
-#[must_use]
-pub const fn pace(class: Class) -> Pace {
-    match class {
-        Class::Stale => Pace::Stale,
-        Class::Transient => Pace::Retry,
-        Class::Blocked | Class::Terminal => Pace::Slow,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::api::unload::status::JobState;
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
 use crate::aws::accounts::{Accounts, AccountsWatch};
 use crate::aws::effect::{Done, EFFECT_TIMEOUT, Effect, Execute};
-use crate::aws::error::{Class, Service};
+use crate::aws::error::Service;
 use crate::aws::mark::Installation;
 use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::{Read, Seen};
@@ -115,13 +115,8 @@ impl Loop {
     /// How long to wait after a loop broke off.
     #[must_use]
     pub fn rest_after(&self, uid: &str, error: &KubernetesError) -> Duration {
-        let pace = match error.class {
-            Class::Stale => Pace::Stale,
-            Class::Transient => Pace::Retry,
-            Class::Blocked | Class::Terminal => Pace::Slow,
-        };
         let mut rest = Duration::ZERO;
-        self.memories.change(uid, |memory| rest = memory.due_after(pace, self.interval, uid));
+        self.memories.change(uid, |memory| rest = memory.due_after(error.class.into(), self.interval, uid));
         rest
     }
 

@@ -1,6 +1,6 @@
 //! From a job's plan and what came of it: the status, and when to look again. Pure.
 
-use super::plan::{Next, Plan, Stands, Trouble, is_tracked, pace as pace_of};
+use super::plan::{Next, Plan, Stands, Trouble, is_tracked};
 use super::request::Request;
 use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::conditions::{self, Report, State, types};
@@ -38,7 +38,7 @@ pub fn requested_at(request: &Request<'_>) -> Option<String> {
 #[must_use]
 pub fn pace(plan: &Plan, failures: &[Trouble], executed: usize) -> Pace {
     match (failures.iter().map(|trouble| trouble.class).max(), &plan.next) {
-        (Some(worst), _) if executed == 0 => pace_of(worst),
+        (Some(worst), _) if executed == 0 => worst.into(),
         (_, Next::Hold(_) | Next::Effects(_) | Next::LetGo | Next::Delete) => Pace::Soon,
         (_, Next::Wait(pace)) => *pace,
     }

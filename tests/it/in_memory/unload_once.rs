@@ -3,9 +3,10 @@
 //! statement loses its roles, and nothing is left behind.
 
 use crate::in_memory::driver::{Driver, GRACE};
-use crate::in_memory::fake::faults::Fault;
+use crate::in_memory::fake::faults::{Fault, Write};
 use crate::in_memory::fake::world::{PRODUCER, job, link, unload_link};
 use redshift_link::api::unload::status::JobState;
+use redshift_link::aws::effect::Effect;
 use redshift_link::aws::mark::{Installation, RoleKind};
 use redshift_link::aws::scope::AccountId;
 use serde_json::json;
@@ -79,6 +80,26 @@ async fn no_fault_makes_it_run_twice() {
 #[ignore = "a minute or two: with every time for which the process is down, whatever else happens"]
 async fn no_fault_at_any_time_makes_it_run_twice() {
     sweep(true).await;
+}
+
+/// A token is remembered for 8 hours: after 7 nothing is submitted, even where no statement can be seen.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_submitted_in_time_is_never_submitted() {
+    let mut clean = ready().await;
+    let before = clean.faults.tried().len();
+    clean.submit("j", job("a", |_| {}));
+    assert!(clean.finish("j", 0).await);
+    let submits = |write: &Write| matches!(write, Write::Aws(Effect::ExecuteStatement { .. }));
+    let number = clean.faults.tried()[before..].iter().position(submits).expect("submitted");
+    for (down, accepted) in [(7 * HOUR - 10 * MINUTE, 1), (7 * HOUR + MINUTE, 0)] {
+        let mut driver = ready().await;
+        driver.faults.strike(number, Fault::StopBefore);
+        driver.down = Duration::from_secs(down);
+        driver.when_struck = Some(|_| {});
+        driver.submit("j", job("a", |_| {}));
+        assert!(driver.finish("j", 40).await, "down for {down} s");
+        assert_eq!(driver.aws.accepted().len(), accepted, "down for {down} s: {}", driver.ended("j"));
+    }
 }
 
 async fn sweep(whole: bool) {

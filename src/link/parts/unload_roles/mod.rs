@@ -66,7 +66,7 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
     }
     both(bucket(request, spec, seen), key(request, spec, seen))?;
     let cluster = seen.cluster(request.producer, request.spec().producer.cluster.identifier.clone())?;
-    let Some(cluster) = cluster else { return Ok(PartPlan::default()) };
+    let Some(cluster) = cluster else { unreachable!("without a cluster there are no facts") };
     let [submitting, unloading, writing] = [submit(request), unload(request), write(request)];
     let found = gather([submitting, unloading, writing].map(|role| role.ours(request, seen)))?;
     let write_arn = writing.arn(request, &facts.partition);
