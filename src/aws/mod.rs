@@ -10,6 +10,7 @@ pub mod moment;
 pub mod permissions;
 pub mod policy;
 pub mod read;
+pub mod resource_policy;
 pub mod scope;
 pub mod sdk;
 pub mod shared;

@@ -35,6 +35,8 @@ pub struct Cluster {
     pub master_user: String,
     /// The endpoint's name resolves to a public address from outside the VPC.
     pub public: bool,
+    /// What it reads from and writes to S3 goes through its VPC.
+    pub enhanced_vpc_routing: bool,
     /// ARNs of the roles that it may take on, with how far each is: `adding`, `in-sync`, `removing`, ...
     pub iam_roles: BTreeMap<String, String>,
 }
@@ -56,6 +58,32 @@ pub struct Key {
     pub state: String,
     /// It encrypts and decrypts with one key.
     pub symmetric: bool,
+}
+
+/// What keeps the objects of a bucket from being removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketGuards {
+    /// For how long each new object is locked, such as `GOVERNANCE for 30 days`.
+    pub retention: Option<String>,
+    /// Versions can be removed only with a code from a device.
+    pub mfa_delete: bool,
+}
+
+/// A VPC endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcEndpoint {
+    /// `vpce-...`.
+    pub id: String,
+    /// `com.amazonaws.eu-west-1.s3`, ...
+    pub service: String,
+    /// It is there to be used.
+    pub available: bool,
+    /// Route tables that lead to it; none for one with addresses of its own.
+    pub tables: BTreeSet<String>,
+    /// The service's own name resolves to it.
+    pub private_dns: bool,
+    /// Its policy.
+    pub policy: Option<String>,
 }
 
 /// A user profile of a Studio domain, or the domain's own defaults.

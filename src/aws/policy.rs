@@ -189,7 +189,8 @@ fn normal(statement: &Value) -> Option<Normal> {
     Some(out)
 }
 
-fn strings(value: &Value) -> Option<BTreeSet<String>> {
+/// The texts of an element that has one or many.
+pub(super) fn strings(value: &Value) -> Option<BTreeSet<String>> {
     let text = |v: &Value| match v {
         Value::String(s) => Some(s.clone()),
         Value::Bool(b) => Some(b.to_string()),

@@ -7,8 +7,8 @@
 use super::error::{AwsError, Look, Operation, Service};
 use super::manifest::Manifest;
 use super::model::{
-    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
-    Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
+    App, BucketGuards, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule,
+    SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns, VpcEndpoint,
 };
 use super::scope::{Partition, Region, Scope};
 use async_trait::async_trait;
@@ -146,6 +146,8 @@ reads! {
     tables_of_vpc: TablesOfVpc(String) -> Vec<RouteTable>, Ec2 ["DescribeRouteTables"];
     /// All route tables with a route through a peering connection.
     tables_through: TablesThrough(String) -> Vec<RouteTable>, Ec2 ["DescribeRouteTables"];
+    /// All VPC endpoints of a VPC.
+    endpoints_of_vpc: EndpointsOfVpc(String) -> Vec<VpcEndpoint>, Ec2 ["DescribeVpcEndpoints"];
     /// The IPv4 blocks of a managed prefix list. One that is not there is refused: a route names it, and without blocks
     /// it would seem to carry nothing.
     prefix_list: PrefixList(String) -> BTreeSet<Ipv4Net>, Ec2 ["GetManagedPrefixListEntries"];
@@ -167,8 +169,14 @@ reads! {
     marked_roles: MarkedRoles(()) -> Vec<Role>, Iam ["ListRoles"];
     /// The region of a bucket of the account, by name. One of another account is refused like one without permission.
     bucket: Bucket(String) -> Option<Region>, S3 ["GetBucketLocation"];
+    /// The policy of a bucket, by name. In another region than the bucket's it is not told.
+    bucket_policy: BucketPolicy(String) -> Option<String>, S3 ["GetBucketPolicy"];
+    /// What keeps objects of a bucket from being removed.
+    bucket_guards: BucketGuards(String) -> BucketGuards, S3 ["GetBucketVersioning", "GetObjectLockConfiguration"];
     /// A KMS key, by ARN.
     key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
+    /// The policy of a KMS key of the account, by ARN.
+    key_policy: KeyPolicy(String) -> Option<String>, Kms ["GetKeyPolicy"];
     /// The objects below a prefix of a bucket, all of them.
     objects: Objects((String, String)) -> Listing, S3 ["ListObjectsV2"];
     /// All versions and delete markers below a prefix of a bucket.

@@ -48,6 +48,10 @@ pub struct Warehouse {
     pub security_group: String,
     /// Nobody may become this user.
     pub master_user: String,
+    /// The tables that serve its subnets.
+    pub tables: BTreeSet<String>,
+    /// What it writes to S3 goes through its VPC.
+    pub enhanced_vpc_routing: bool,
     /// Its name resolves to a public address, unless the connection resolves names.
     pub public: bool,
 }

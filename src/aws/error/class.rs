@@ -56,6 +56,8 @@ pub(super) fn is_not_found(code: &str) -> bool {
                 | "ResourceNotFound"
                 | "ResourceNotFoundException"
                 | "NoSuchBucket"
+                | "NoSuchBucketPolicy"
+                | "ObjectLockConfigurationNotFoundError"
                 | "NoSuchKey"
                 | "NoSuchUpload"
                 | "NotFoundException"
@@ -232,6 +234,8 @@ mod tests {
             (S3, "NoSuchKey", "", Stale),
             (S3, "NoSuchUpload", "", Stale),
             (S3, "NoSuchBucket", "", Stale),
+            (S3, "NoSuchBucketPolicy", "", Stale),
+            (S3, "ObjectLockConfigurationNotFoundError", "", Stale),
             (S3, "SlowDown", "", Transient),
             (S3, "RequestTimeout", "", Transient),
             (S3, "InternalError", "", Transient),

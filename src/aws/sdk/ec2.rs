@@ -5,7 +5,7 @@ use crate::aws::error::{Look, Operation, Service};
 use crate::aws::mark::INSTALLATION;
 use crate::aws::model::{
     Destination, Direction, Peering, PeeringStatus, Permit, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet,
-    Tags, Target, Vpc, VpcDns,
+    Tags, Target, Vpc, VpcDns, VpcEndpoint,
 };
 use crate::aws::read::Found;
 use crate::aws::scope::{AccountId, Scope, VpcRef};
@@ -176,6 +176,41 @@ fn route(route: aws_sdk_ec2::types::Route) -> Option<Route> {
         }
     };
     Some(Route { destination, target, blackhole })
+}
+
+pub(super) async fn endpoints_of_vpcs(
+    sdk: &Sdk,
+    at: &Scope,
+    ids: &BTreeSet<String>,
+) -> Look<Found<String, Vec<VpcEndpoint>>> {
+    let mut found: Found<String, Vec<VpcEndpoint>> = Found::new();
+    for portion in portions(ids) {
+        let filters = Some(vec![filter("vpc-id", portion.clone())]);
+        let resource = portion.join(",");
+        let endpoints = pages!(
+            sdk,
+            at,
+            "DescribeVpcEndpoints",
+            &resource,
+            describe_vpc_endpoints,
+            1000,
+            filters.clone(),
+            vpc_endpoints
+        );
+        for endpoint in endpoints {
+            let state = endpoint.state.map(|state| state.as_str().to_ascii_lowercase());
+            let plain = VpcEndpoint {
+                id: endpoint.vpc_endpoint_id.unwrap_or_default(),
+                service: endpoint.service_name.unwrap_or_default(),
+                available: state.is_some_and(|state| state == "available"),
+                tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
+                private_dns: endpoint.private_dns_enabled == Some(true),
+                policy: endpoint.policy_document,
+            };
+            found.entry(endpoint.vpc_id.unwrap_or_default()).or_default().push(plain);
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn prefix_lists(

@@ -17,8 +17,8 @@ use super::error::{AwsError, Class, Look, Operation, classify, code, is_throttle
 use super::manifest::Manifest;
 use super::mark::Installation;
 use super::model::{
-    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
-    Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
+    App, BucketGuards, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule,
+    SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns, VpcEndpoint,
 };
 use super::read::{Found, Reads};
 use super::scope::{AccountId, Partition, Region, Scope};
@@ -261,6 +261,18 @@ impl Reads for Sdk {
     }
     async fn bucket(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Region>>> {
         s3::buckets(self, at, ids).await
+    }
+    async fn bucket_policy(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        s3::policies(self, at, ids).await
+    }
+    async fn bucket_guards(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, BucketGuards>> {
+        s3::guards(self, at, ids).await
+    }
+    async fn key_policy(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        kms::policies(self, at, ids).await
+    }
+    async fn endpoints_of_vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<VpcEndpoint>>> {
+        ec2::endpoints_of_vpcs(self, at, ids).await
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         kms::keys(self, at, ids).await

@@ -39,6 +39,7 @@ fn plain(id: &str, cluster: aws_sdk_redshift::types::Cluster) -> Cluster {
         address: endpoint.and_then(|endpoint| endpoint.address),
         master_user: cluster.master_username.unwrap_or_default(),
         public: cluster.publicly_accessible == Some(true),
+        enhanced_vpc_routing: cluster.enhanced_vpc_routing == Some(true),
         iam_roles: cluster.iam_roles.unwrap_or_default().into_iter().filter_map(role).collect(),
     }
 }

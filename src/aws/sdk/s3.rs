@@ -3,13 +3,14 @@
 use super::{Call, Sdk, absent};
 use crate::aws::error::{Look, Operation, Service, code};
 use crate::aws::manifest::{self, Manifest};
-use crate::aws::model::{Listing, Object, ObjectVersion, Upload};
+use crate::aws::model::{BucketGuards, Listing, Object, ObjectVersion, Upload};
 use crate::aws::read::Found;
 use crate::aws::scope::{Region, Scope};
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::types::MfaDeleteStatus;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use k8s_openapi::jiff::Timestamp;
@@ -19,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::io::SyncIoBridge;
 
 const GET_BUCKET_LOCATION: Operation = Operation::new(Service::S3, "GetBucketLocation");
+const GET_BUCKET_POLICY: Operation = Operation::new(Service::S3, "GetBucketPolicy");
+const GET_BUCKET_VERSIONING: Operation = Operation::new(Service::S3, "GetBucketVersioning");
+const GET_OBJECT_LOCK: Operation = Operation::new(Service::S3, "GetObjectLockConfiguration");
 const LIST_OBJECTS: Operation = Operation::new(Service::S3, "ListObjectsV2");
 const LIST_VERSIONS: Operation = Operation::new(Service::S3, "ListObjectVersions");
 const LIST_UPLOADS: Operation = Operation::new(Service::S3, "ListMultipartUploads");
@@ -71,6 +75,42 @@ async fn location(sdk: &Sdk, at: &Scope, name: &str) -> (Look<Option<Region>>, O
         })
     };
     (answer.map(|found| found.map(|answer| region(answer.location_constraint))), elsewhere)
+}
+
+pub(super) async fn policies(sdk: &Sdk, at: &Scope, names: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+    let session = sdk.sessions.enter(at).await?;
+    let mut found = Found::new();
+    for name in names {
+        let request = session.clients.s3.get_bucket_policy().bucket(name).expected_bucket_owner(&at.account.0);
+        let answer = absent(sdk.call(Call::read(at, GET_BUCKET_POLICY, name), request.send()).await)?;
+        found.insert(name.clone(), answer.and_then(|answer| answer.policy));
+    }
+    Ok(found)
+}
+
+pub(super) async fn guards(sdk: &Sdk, at: &Scope, names: &BTreeSet<String>) -> Look<Found<String, BucketGuards>> {
+    let session = sdk.sessions.enter(at).await?;
+    let (s3, owner) = (&session.clients.s3, &at.account.0);
+    let mut found = Found::new();
+    for name in names {
+        let request = s3.get_bucket_versioning().bucket(name).expected_bucket_owner(owner).send();
+        let versioning = absent(sdk.call(Call::read(at, GET_BUCKET_VERSIONING, name), request).await)?;
+        let request = s3.get_object_lock_configuration().bucket(name).expected_bucket_owner(owner).send();
+        let lock = absent(sdk.call(Call::read(at, GET_OBJECT_LOCK, name), request).await)?;
+        let mfa_delete = versioning.and_then(|versioning| versioning.mfa_delete);
+        let rule = lock.and_then(|lock| lock.object_lock_configuration?.rule?.default_retention);
+        let retention = rule.map(|rule| {
+            let mode = rule.mode.map(|mode| mode.as_str().to_owned()).unwrap_or_default();
+            let time = match (rule.days, rule.years) {
+                (Some(days), _) => format!("{days} days"),
+                (None, years) => format!("{} years", years.unwrap_or_default()),
+            };
+            format!("{mode} for {time}")
+        });
+        let mfa_delete = mfa_delete.is_some_and(|mfa| mfa == MfaDeleteStatus::Enabled);
+        found.insert(name.clone(), BucketGuards { retention, mfa_delete });
+    }
+    Ok(found)
 }
 
 pub(super) async fn listings(sdk: &Sdk, at: &Scope, places: &BTreeSet<Place>) -> Look<Found<Place, Listing>> {

@@ -28,6 +28,7 @@ pub(super) fn look(request: &Request<'_>, seen: &Seen) -> Result<(Side, Warehous
         return Err(Finding::blocked(Part::Routes, "SubnetGroupNotFound", message).into());
     };
     let (mut side, tables) = network(seen, at, vpc, subnets)?;
+    let serving = side.tables.clone();
     if let Some(named) = &spec.route_table_ids {
         let known: BTreeSet<_> = tables.iter().map(|table| table.id.clone()).collect();
         if let Some(stranger) = named.difference(&known).next() {
@@ -58,6 +59,13 @@ pub(super) fn look(request: &Request<'_>, seen: &Seen) -> Result<(Side, Warehous
         );
         return Err(Finding::terminal(Part::ProducerRole, "ProtectedDatabaseUser", message).into());
     }
-    let master_user = cluster.master_user.clone();
-    Ok((side, Warehouse { port, security_group, master_user, public: cluster.public }))
+    let warehouse = Warehouse {
+        port,
+        security_group,
+        master_user: cluster.master_user.clone(),
+        tables: serving,
+        enhanced_vpc_routing: cluster.enhanced_vpc_routing,
+        public: cluster.public,
+    };
+    Ok((side, warehouse))
 }

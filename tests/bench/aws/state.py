@@ -52,8 +52,6 @@ class Settings:
     # Whether it asks for more than its writing needs.
     unload_asks_for_bucket_location: bool = True
     unload_reads_objects: bool = True
-    # The endpoint of S3 in the VPC of a cluster with enhanced VPC routing.
-    unload_source_vpce: str | None = None
     # A refused role is told in the words of clusters, or in those of newer ways in.
     role_refusals_name_the_association: bool = False
     # Without rows it may leave empty objects of text; the rows of an UNLOAD may be told as those of the statement.

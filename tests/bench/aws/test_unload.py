@@ -172,17 +172,33 @@ def test_a_bucket_may_deny_the_chain(link):
     link.ok("select 1", prefix="elsewhere/")
 
 
+def endpoint(world, **options):
+    """An endpoint of S3 in the network of the cluster."""
+    service = "com.amazonaws.eu-west-1.s3"
+    made = world.p_ec2.create_vpc_endpoint(VpcId=world.p.vpcId, ServiceName=service, **options)
+    return made["VpcEndpoint"]["VpcEndpointId"]
+
+
 def test_a_bucket_may_ask_for_a_way_through_the_clusters_vpc(bench, link, world):
-    outside = {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}
+    identifier = endpoint(world, RouteTableIds=[world.p.routeTables["own"]])
+    outside = {"StringNotEquals": {"aws:SourceVpce": identifier}}
     arns = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
     rule = {"Effect": "Deny", "Principal": {"AWS": LAST}, "Action": "s3:*", "Resource": arns, "Condition": outside}
     link.s3.put_bucket_policy(Bucket=BUCKET, Policy=document(rule))
-    bench.post("settings", unload_source_vpce="vpce-1")
     assert "Error AccessDenied" in link.error("select 1")
     bench.post("cluster", **cluster(enhancedVpcRouting=True))
     link.ok("select 1")
-    bench.post("settings", unload_source_vpce=None)
+    others = document(allow("s3:*", "arn:aws:s3:::others/*"))
+    world.p_ec2.modify_vpc_endpoint(VpcEndpointId=identifier, PolicyDocument=others)
     assert "Error AccessDenied" in link.error("select 1", prefix="again/")
+
+
+def test_through_the_vpc_there_must_be_a_way(bench, link, world):
+    bench.post("cluster", **cluster(enhancedVpcRouting=True))
+    assert "Connection timed out" in link.error("select 1")
+    subnets = [world.p.subnets["own"]]
+    endpoint(world, VpcEndpointType="Interface", SubnetIds=subnets, PrivateDnsEnabled=True)
+    link.ok("select 1", prefix="again/")
 
 
 def test_a_bucket_must_exist(link):

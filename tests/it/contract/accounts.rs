@@ -71,6 +71,15 @@ pub trait People: Send + Sync {
     /// Makes a bucket.
     async fn make_bucket(&self, at: &Scope, name: &str);
 
+    /// Sets the policy of a bucket.
+    async fn set_bucket_policy(&self, at: &Scope, bucket: &str, policy: &str);
+
+    /// From now on a bucket locks each new object for 30 days, in governance mode.
+    async fn lock_objects(&self, at: &Scope, bucket: &str);
+
+    /// Makes an endpoint for S3 in the first table of a network, and one with addresses in its first subnet.
+    async fn make_endpoints(&self, side: &Side);
+
     /// Begins an upload in parts: its id.
     async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String;
 

@@ -3,12 +3,15 @@
 use super::accounts::{Accounts, BLOCKS, BOUNDARY, People, Side, policy_arn};
 use crate::in_memory::fake::faults::Faults;
 use crate::in_memory::fake::world::{
-    ALICE_ROLE, CLUSTER_GROUP, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER_VPC, STUDIO_GROUP, consumer, net, producer,
+    ACCOUNT_DECIDES, ALICE_ROLE, CLUSTER_GROUP, CONSUMER_VPC, EXECUTION_ROLE, PRODUCER_VPC, STUDIO_GROUP, consumer,
+    net, producer,
 };
 use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload};
+use redshift_link::aws::model::{
+    App, BucketGuards, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload, VpcEndpoint,
+};
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +21,9 @@ use tokio::time::Instant;
 const ELSEWHERE: (&str, &str, &str) = ("vpc-0000eeee", "10.4.0.0/16", "sg-0000eeee");
 const PREFIX_LIST: &str = "pl-0000cccc";
 const GATEWAY: &str = "igw-00000001";
+/// The policy of an endpoint that has none of its own.
+const EVERYBODY: &str =
+    r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 
 /// The standard world, with what the suite needs besides.
 pub fn accounts() -> Accounts {
@@ -82,6 +88,28 @@ impl People for Fake {
         self.state().buckets.insert(name.into(), at.clone());
     }
 
+    async fn set_bucket_policy(&self, _: &Scope, bucket: &str, policy: &str) {
+        self.state().bucket_policies.insert(bucket.into(), policy.into());
+    }
+
+    async fn lock_objects(&self, _: &Scope, bucket: &str) {
+        let guards = BucketGuards { retention: Some("GOVERNANCE for 30 days".into()), mfa_delete: false };
+        self.state().bucket_guards.insert(bucket.into(), guards);
+    }
+
+    async fn make_endpoints(&self, side: &Side) {
+        let endpoint = |n: u32, table: Option<&String>| VpcEndpoint {
+            id: format!("vpce-0000000{n}"),
+            service: format!("com.amazonaws.{}.s3", side.vpc.at.region),
+            available: true,
+            tables: table.cloned().into_iter().collect(),
+            private_dns: table.is_none(),
+            policy: Some(EVERYBODY.into()),
+        };
+        let endpoints = vec![endpoint(1, Some(&side.tables[0])), endpoint(2, None)];
+        self.state().endpoints.insert((side.at(), side.vpc.id.clone()), endpoints);
+    }
+
     async fn begin_upload(&self, _: &Scope, bucket: &str, key: &str) -> String {
         let upload = Upload { key: key.into(), id: "upload-of-the-contract".into() };
         self.state().uploads.insert((bucket.into(), upload.clone()));
@@ -96,7 +124,9 @@ impl People for Fake {
         let Scope { account, region } = side.at();
         let arn = format!("arn:aws:kms:{region}:{account}:key/k-2");
         let key = Key { arn: arn.clone(), state: "Enabled".into(), symmetric: true };
-        self.state().keys.insert((side.at(), arn.clone()), key);
+        let mut state = self.state();
+        state.key_policies.insert(arn.clone(), ACCOUNT_DECIDES.into());
+        state.keys.insert((side.at(), arn.clone()), key);
         arn
     }
 

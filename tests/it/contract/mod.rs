@@ -98,7 +98,9 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         the_studio,
         networks,
         a_bucket_of_the_own_account,
+        what_a_bucket_refuses,
         a_key,
+        endpoints_of_a_network,
         what_is_not_there_is_left_out,
         a_prefix_list_that_is_not_seen_is_refused,
         many_are_read_at_once;

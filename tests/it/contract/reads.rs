@@ -3,7 +3,8 @@
 use super::accounts::{BLOCKS, Side};
 use super::scene::Scene;
 use redshift_link::aws::error::Class;
-use redshift_link::aws::model::VpcDns;
+use redshift_link::aws::model::{BucketGuards, VpcDns};
+use redshift_link::aws::policy::{Statement, document, same_meaning};
 use redshift_link::aws::read::{Gap, Read};
 use redshift_link::aws::scope::{Region, Scope};
 
@@ -43,12 +44,51 @@ pub async fn a_bucket_of_the_own_account(s: &mut Scene) {
     s.holds("no such bucket", found(names[2]).is_none());
 }
 
+pub async fn what_a_bucket_refuses(s: &mut Scene) {
+    let (at, name) = (s.accounts.consumer.at(), "exports-of-the-contract");
+    s.accounts.people.make_bucket(&at, name).await;
+    let both = [Read::BucketPolicy(at.clone(), name.into()), Read::BucketGuards(at.clone(), name.into())];
+    let seen = s.sees_all(both.clone()).await;
+    s.holds("no policy", seen.bucket_policy(&at, name).expect("answered").is_none());
+    let guards = seen.bucket_guards(&at, name).expect("answered").clone();
+    s.holds("nothing is kept", guards == BucketGuards::default());
+    let role = format!("arn:aws:iam::{}:role/none", at.account);
+    let denial = Statement::deny("", &["s3:PutObject"]).by("AWS", ["*".into()]).on([format!("arn:aws:s3:::{name}/*")]);
+    let policy = document(&[denial.when("ArnNotEquals", "aws:PrincipalArn", [role])]);
+    s.accounts.people.set_bucket_policy(&at, name, &policy).await;
+    s.accounts.people.lock_objects(&at, name).await;
+    let seen = s.sees_all(both).await;
+    let found = seen.bucket_policy(&at, name).expect("answered").clone();
+    s.holds("its policy", found.is_some_and(|found| same_meaning(&found, &policy)));
+    let guards = seen.bucket_guards(&at, name).expect("answered").clone();
+    s.holds("objects are locked", guards.retention.as_deref() == Some("GOVERNANCE for 30 days"));
+}
+
+pub async fn endpoints_of_a_network(s: &mut Scene) {
+    let (at, vpc, table) =
+        (s.accounts.producer.at(), s.accounts.producer.vpc.id.clone(), s.accounts.producer.tables[0].clone());
+    let read = Read::EndpointsOfVpc(at.clone(), vpc.clone());
+    let seen = s.sees(read.clone()).await;
+    s.holds("none", seen.endpoints_of_vpc(&at, vpc.clone()).expect("answered").is_empty());
+    s.accounts.people.make_endpoints(&s.accounts.producer).await;
+    let seen = s.sees(read).await;
+    let found = seen.endpoints_of_vpc(&at, vpc).expect("answered").clone();
+    let so = |gateway: bool| {
+        let mut of_kind = found.iter().filter(|endpoint| endpoint.private_dns != gateway && endpoint.available);
+        of_kind.any(|endpoint| endpoint.tables.iter().eq(gateway.then_some(&table)))
+    };
+    s.holds("one of each kind", found.len() == 2 && so(true) && so(false));
+}
+
 pub async fn a_key(s: &mut Scene) {
     let at = s.accounts.consumer.at();
     let arn = s.accounts.people.make_key(&s.accounts.consumer).await;
     s.name(&arn, "<key>");
     let absent = format!("arn:aws:kms:{}:{}:key/00000000-0000-4000-8000-000000000000", at.region, at.account);
-    let seen = s.sees_all([&arn, &absent].map(|arn| Read::Key(at.clone(), arn.clone()))).await;
+    let both = |arn: &String| [Read::Key(at.clone(), arn.clone()), Read::KeyPolicy(at.clone(), arn.clone())];
+    let seen = s.sees_all([&arn, &absent].map(both).concat()).await;
+    let policy = seen.key_policy(&at, arn.clone()).expect("answered").clone();
+    s.holds("its policy", policy.is_some_and(|policy| policy.contains(":root")));
     let key = seen.key(&at, arn).expect("answered").clone().expect("there");
     s.holds("it can be used", key.state == "Enabled" && key.symmetric);
     s.holds("no such key", seen.key(&at, absent).expect("answered").is_none());

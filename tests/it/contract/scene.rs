@@ -146,6 +146,14 @@ impl Scene {
                 Answer::MarkedRoles(at, (), Ok(self.sorted(roles, |role| role.name.clone())))
             }
             Answer::RolePolicy(at, id, Ok(Some(document))) => Answer::RolePolicy(at, id, Ok(Some(said(&document)))),
+            Answer::BucketPolicy(at, id, Ok(Some(policy))) => Answer::BucketPolicy(at, id, Ok(Some(said(&policy)))),
+            Answer::KeyPolicy(at, id, Ok(Some(policy))) => Answer::KeyPolicy(at, id, Ok(Some(said(&policy)))),
+            Answer::EndpointsOfVpc(at, id, Ok(mut endpoints)) => {
+                for endpoint in &mut endpoints {
+                    endpoint.policy = endpoint.policy.take().map(|policy| said(&policy));
+                }
+                Answer::EndpointsOfVpc(at, id, Ok(self.sorted(endpoints, |endpoint| endpoint.tables.clone())))
+            }
             Answer::Peerings(at, (), Ok(mut all)) => {
                 all.iter_mut().for_each(|peering| peering.status_message.clear());
                 Answer::Peerings(at, (), Ok(self.sorted(all, |peering| peering.clone())))
@@ -184,7 +192,7 @@ impl Scene {
         for (id, word) in &self.names {
             text = text.replace(id, word);
         }
-        for prefix in ["pcx-", "sgr-", "AROA"] {
+        for prefix in ["pcx-", "sgr-", "vpce-", "AROA"] {
             while let Some(start) = text.find(prefix) {
                 let rest = &text[start + prefix.len()..];
                 let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());

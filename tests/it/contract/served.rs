@@ -4,8 +4,11 @@ use super::accounts::{Accounts, BLOCKS, BOUNDARY, INSTALLATION, People, Side, po
 use crate::bench::local_aws::LocalAws;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_sdk_ec2::types::{AddPrefixListEntry, AttributeBooleanValue};
-use aws_sdk_s3::types::CreateBucketConfiguration;
+use aws_sdk_ec2::types::{AddPrefixListEntry, AttributeBooleanValue, VpcEndpointType};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, CreateBucketConfiguration, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled,
+    ObjectLockRetentionMode, ObjectLockRule, VersioningConfiguration,
+};
 use aws_sdk_sagemaker::types::AppType;
 use ipnet::Ipv4Net;
 use redshift_link::aws::accounts::{Accounts as AccountsFile, AccountsWatch};
@@ -103,6 +106,11 @@ fn everything() -> Value {
 impl Server {
     fn of(&self, account: &AccountId) -> &Administrator {
         if self.world["producer"]["account"] == account.0 { &self.producer } else { &self.consumer }
+    }
+
+    fn s3(&self, at: &Scope) -> aws_sdk_s3::Client {
+        let region = aws_config::Region::new(at.region.0.clone());
+        aws_sdk_s3::Client::new(&self.of(&at.account).config.clone().into_builder().region(region).build())
     }
 
     /// A network, with a gateway and a route to it in the main table.
@@ -204,15 +212,36 @@ impl People for Server {
 
     async fn make_bucket(&self, at: &Scope, name: &str) {
         let constraint = CreateBucketConfiguration::builder().location_constraint(at.region.0.as_str().into()).build();
-        let region = aws_config::Region::new(at.region.0.clone());
-        let config = self.of(&at.account).config.clone().into_builder().region(region).build();
-        let s3 = aws_sdk_s3::Client::new(&config);
-        s3.create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
+        self.s3(at).create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
+    }
+
+    async fn set_bucket_policy(&self, at: &Scope, bucket: &str, policy: &str) {
+        self.s3(at).put_bucket_policy().bucket(bucket).policy(policy).send().await.expect("put");
+    }
+
+    async fn lock_objects(&self, at: &Scope, bucket: &str) {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = self.s3(at).put_bucket_versioning().bucket(bucket).versioning_configuration(enabled);
+        request.send().await.expect("versions");
+        let retention = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(30).build();
+        let rule = ObjectLockRule::builder().default_retention(retention).build();
+        let lock = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled).rule(rule);
+        let request = self.s3(at).put_object_lock_configuration().bucket(bucket);
+        request.object_lock_configuration(lock.build()).send().await.expect("locked");
+    }
+
+    async fn make_endpoints(&self, side: &Side) {
+        let ec2 = &self.of(&side.vpc.at.account).ec2;
+        let service = format!("com.amazonaws.{}.s3", side.vpc.at.region);
+        let request = ec2.create_vpc_endpoint().vpc_id(&side.vpc.id).service_name(&service);
+        request.route_table_ids(&side.tables[0]).send().await.expect("made");
+        let request = ec2.create_vpc_endpoint().vpc_id(&side.vpc.id).service_name(service);
+        let request = request.vpc_endpoint_type(VpcEndpointType::Interface).subnet_ids(&side.subnets[0]);
+        request.private_dns_enabled(true).send().await.expect("made");
     }
 
     async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String {
-        let s3 = aws_sdk_s3::Client::new(&self.of(&at.account).config);
-        let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.expect("begun");
+        let begun = self.s3(at).create_multipart_upload().bucket(bucket).key(key).send().await.expect("begun");
         begun.upload_id.expect("an id")
     }
 

@@ -15,3 +15,4 @@ mod unload_once;
 mod unload_random;
 mod unload_roles;
 mod unload_run;
+mod unload_worlds;

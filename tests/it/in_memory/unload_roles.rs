@@ -2,20 +2,20 @@
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::State;
-use crate::in_memory::fake::world::{CONSUMER, PRODUCER, consumer, link, producer, unload_link};
+use crate::in_memory::fake::world::{CONSUMER, PRODUCER, link, producer, unload_link};
 use redshift_link::aws::mark::{Installation, RoleKind};
 use redshift_link::aws::scope::AccountId;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/k-1";
-const CONDITION: &str = "UnloadRolesReady";
+pub const KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/k-1";
+pub const CONDITION: &str = "UnloadRolesReady";
 
 fn name(kind: RoleKind) -> String {
     Installation::new("test").unwrap().role(kind, "uid-of-a")
 }
 
-fn arn(account: &str, kind: RoleKind) -> String {
+pub fn arn(account: &str, kind: RoleKind) -> String {
     format!("arn:aws:iam::{account}:role/redshift-link/test/{}", name(kind))
 }
 
@@ -142,111 +142,8 @@ async fn a_role_of_others_on_the_cluster_stays() {
     assert_eq!(after, before);
 }
 
-struct World {
-    name: &'static str,
-    spec: fn(&mut Value),
-    break_it: fn(&mut State),
-    mend: fn(&mut State),
-    reads: &'static str,
-    says: &'static [&'static str],
-}
-
-fn plain(spec: &mut Value) {
-    spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": KEY});
-}
-
-fn key(state: &mut State) -> &mut redshift_link::aws::model::Key {
-    state.keys.get_mut(&(consumer(), KEY.into())).unwrap()
-}
-
-fn status(state: &mut State, status: &str) {
+pub fn status(state: &mut State, status: &str) {
     state.clusters.get_mut(&(producer(), "warehouse".into())).unwrap().status = status.into();
-}
-
-const WORLDS: [World; 7] = [
-    World {
-        name: "no bucket",
-        spec: plain,
-        break_it: |state| state.buckets.clear(),
-        mend: |state| drop(state.buckets.insert("exports".into(), consumer())),
-        reads: "False BucketNotFound",
-        says: &["exports", "444455556666"],
-    },
-    World {
-        name: "a bucket of another account",
-        spec: plain,
-        break_it: |state| drop(state.buckets.insert("exports".into(), producer())),
-        mend: |state| drop(state.buckets.insert("exports".into(), consumer())),
-        reads: "False AccessDenied",
-        says: &["exports", "name a bucket of account 444455556666", "s3:GetBucketLocation"],
-    },
-    World {
-        name: "no key",
-        spec: plain,
-        break_it: |state| state.keys.clear(),
-        mend: |state| {
-            let key = redshift_link::aws::model::Key { arn: KEY.into(), state: "Enabled".into(), symmetric: true };
-            state.keys.insert((consumer(), KEY.into()), key);
-        },
-        reads: "False KeyNotFound",
-        says: &[KEY],
-    },
-    World {
-        name: "a key that goes",
-        spec: plain,
-        break_it: |state| key(state).state = "PendingDeletion".into(),
-        mend: |state| key(state).state = "Enabled".into(),
-        reads: "False KeyNotUsable",
-        says: &[KEY, "PendingDeletion"],
-    },
-    World {
-        name: "a key that S3 cannot use",
-        spec: plain,
-        break_it: |state| key(state).symmetric = false,
-        mend: |state| key(state).symmetric = true,
-        reads: "False KeyNotUsable",
-        says: &[KEY, "symmetric"],
-    },
-    World {
-        name: "a key of another region",
-        spec: plain,
-        break_it: |state| state.buckets.get_mut("exports").unwrap().region.0 = "eu-west-2".into(),
-        mend: |state| state.buckets.get_mut("exports").unwrap().region.0 = "eu-west-1".into(),
-        reads: "False KeyOfOtherRegion",
-        says: &["exports", "eu-west-1", "eu-west-2"],
-    },
-    World {
-        name: "a paused cluster",
-        spec: plain,
-        break_it: |state| status(state, "paused"),
-        mend: |state| status(state, "available"),
-        reads: "False ClusterNotAvailable",
-        says: &["warehouse", "paused", "resume it"],
-    },
-];
-
-#[tokio::test(start_paused = true)]
-async fn what_is_in_the_way_has_its_reason_and_heals_by_itself() {
-    for world in WORLDS {
-        let mut driver = Driver::new();
-        (world.break_it)(&mut driver.aws.state());
-        driver.apply(link("a", world.spec));
-        driver.settle().await;
-        assert_eq!(driver.condition("a", CONDITION), world.reads, "{}", world.name);
-        assert_eq!(
-            driver.condition("a", "RoutesReady"),
-            "True InPlace",
-            "{}: the path does not wait for it",
-            world.name
-        );
-        let message = driver.message("a", CONDITION);
-        for said in world.says {
-            assert!(message.contains(said), "{}: {message}", world.name);
-        }
-        (world.mend)(&mut driver.aws.state());
-        driver.pass(Duration::from_secs(3600)).await;
-        assert_eq!(driver.ready("a"), "True InPlace", "{}", world.name);
-    }
 }
 
 /// The role on the cluster would stay there: so the link waits, without any power, until the cluster takes changes.

@@ -2,18 +2,19 @@
 //!
 //! The cluster takes on the first of the pair, which takes on the second, in the account of the bucket.
 
+mod destination;
 mod policies;
+mod way;
 
 use super::super::facts::Facts;
 use super::super::request::Request;
 use super::role::{Documents, OwnRole};
-use super::{Finding, Halt, Part, PartPlan, Step, both, gather, side_by_side};
+use super::{Finding, Halt, Part, PartPlan, Step, gather, side_by_side};
 use crate::api::link::{OnTeardown, Unload};
 use crate::aws::effect::Effect;
 use crate::aws::mark::RoleKind;
 use crate::aws::model::{Cluster, Role};
 use crate::aws::read::Seen;
-use crate::aws::scope::Scope;
 
 const PART: Part = Part::UnloadRoles;
 
@@ -64,12 +65,12 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
         );
         return Err(Finding::terminal(PART, "ProtectedDatabaseUser", message).into());
     }
-    both(bucket(request, spec, seen), key(request, spec, seen))?;
+    let writer = write(request).arn(request, &facts.partition);
+    destination::check(request, facts, spec, seen, &writer)?;
     let cluster = seen.cluster(request.producer, request.spec().producer.cluster.identifier.clone())?;
     let Some(cluster) = cluster else { unreachable!("without a cluster there are no facts") };
     let [submitting, unloading, writing] = [submit(request), unload(request), write(request)];
     let found = gather([submitting, unloading, writing].map(|role| role.ours(request, seen)))?;
-    let write_arn = writing.arn(request, &facts.partition);
     let unload_arn = unloading.arn(request, &facts.partition);
     let user = match &spec.database_user {
         Some(user) => User::Named(user.clone()),
@@ -78,7 +79,7 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
     let submits =
         Documents { trust: policies::trusts_controller(request), access: policies::submits(request, facts, &user) };
     let unloads =
-        Documents { trust: policies::trusts_redshift(request, facts, &user), access: policies::assumes(&write_arn) };
+        Documents { trust: policies::trusts_redshift(request, facts, &user), access: policies::assumes(&writer) };
     let writes =
         Documents { trust: policies::trusts_role(&unload_arn), access: policies::writes(request, facts, spec) };
     let plans = gather([
@@ -94,7 +95,7 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
         whole.add(plan);
     }
     attach(request, cluster, &unload_arn, found[1], &mut whole);
-    whole.notes.push(format!("statements name IAM_ROLE '{unload_arn},{write_arn}'"));
+    whole.notes.push(format!("statements name IAM_ROLE '{unload_arn},{writer}'"));
     Ok(whole)
 }
 
@@ -208,61 +209,4 @@ const ASSOCIATION: &str = "cluster-role ";
 
 fn association(request: &Request<'_>, cluster: &Cluster, arn: &str) -> String {
     format!("{ASSOCIATION}{} {} {} {arn}", request.producer.account, request.producer.region, cluster.identifier)
-}
-
-/// The bucket is there, and in the consumer's account.
-fn bucket(request: &Request<'_>, spec: &Unload, seen: &Seen) -> Result<(), Halt> {
-    let (at, name) = (request.consumer, &spec.bucket);
-    match seen.bucket(at, name.clone()) {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => {
-            let message = format!("unload.bucket: there is no bucket {name}: make it in account {}", at.account);
-            Err(Finding::blocked(PART, "BucketNotFound", message).into())
-        }
-        Err(gap) => match Halt::from(gap) {
-            Halt::Refused(error) if error.is_denied() => {
-                let message = format!(
-                    "unload.bucket: {error}; to do: name a bucket of account {}, or {}",
-                    at.account,
-                    error.remedy()
-                );
-                Err(Finding { message, ..Finding::refused(PART, &error) }.into())
-            }
-            other => Err(other),
-        },
-    }
-}
-
-/// The key is there, in the bucket's region, and can be used.
-fn key(request: &Request<'_>, spec: &Unload, seen: &Seen) -> Result<(), Halt> {
-    let Some(arn) = &spec.kms_key_arn else { return Ok(()) };
-    let region = seen.bucket(request.consumer, spec.bucket.clone()).ok().and_then(Option::as_ref);
-    let [.., key_region, account, _] = arn.splitn(6, ':').collect::<Vec<_>>()[..] else {
-        return Err(Finding::terminal(PART, "InvalidSpec", "unload.kmsKeyArn is not the ARN of a key").into());
-    };
-    if account != request.consumer.account.0 {
-        let message = format!("unload.kmsKeyArn: the key is in account {account}: name one of the bucket's account");
-        return Err(Finding::terminal(PART, "KeyOfOtherAccount", message).into());
-    }
-    if let Some(region) = region.filter(|region| region.0 != key_region) {
-        let message = format!(
-            "unload.kmsKeyArn: the key is in {key_region} and bucket {} in {region}: S3 takes only keys of its own region",
-            spec.bucket
-        );
-        return Err(Finding::terminal(PART, "KeyOfOtherRegion", message).into());
-    }
-    let at = Scope::new(account, key_region);
-    let Some(key) = seen.key(&at, arn.clone())? else {
-        let message = format!("unload.kmsKeyArn: there is no key {arn}");
-        return Err(Finding::blocked(PART, "KeyNotFound", message).into());
-    };
-    if !key.symmetric {
-        let message = format!("unload.kmsKeyArn: {arn} is not a symmetric key, and S3 encrypts with those alone");
-        return Err(Finding::terminal(PART, "KeyNotUsable", message).into());
-    }
-    if key.state != "Enabled" {
-        let message = format!("unload.kmsKeyArn: {arn} is {}: enable it", key.state);
-        return Err(Finding::blocked(PART, "KeyNotUsable", message).into());
-    }
-    Ok(())
 }

@@ -6,11 +6,9 @@ import secrets
 import time
 from typing import Any
 
-from moto.redshift.models import redshift_backends
-
-from ..engine import NOWHERE, Engine
+from ..call import Call
+from ..engine import Engine
 from ..errors import AwsError
-from ..origin import Origin
 from ..redshift_data.authentication import cluster_of
 from ..redshift_data.statements import Query, Statement
 from ..sessions import Principal
@@ -18,19 +16,18 @@ from ..state import state
 from ..warehouse.failure import QueryFailed, failed
 from .order import Order
 from .roles import detail
+from .way import Way
 
 _ATTEMPTS = 4
-
-
-def _origin(engine: Engine, statement: Statement) -> Origin:
-    """Where the cluster's calls come from: with enhanced VPC routing, through an endpoint in its VPC, if that has one."""
-    endpoint = state.settings.unload_source_vpce
-    with engine.lock:
-        cluster = cluster_of(statement.account, statement.region, statement.cluster)
-        if endpoint is None or cluster is None or not cluster.enhanced_vpc_routing:
-            return NOWHERE
-        groups = redshift_backends[statement.account][statement.region].subnet_groups
-        return Origin(source_vpc=groups[cluster.cluster_subnet_group_name].vpc_id, source_vpce=endpoint)
+# What operations of other names are called in policies.
+_ACTIONS = {
+    "HeadObject": "GetObject",
+    "ListObjectsV2": "ListBucket",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
 
 
 class Storage:
@@ -39,7 +36,9 @@ class Storage:
     def __init__(self, engine: Engine, session: Principal, statement: Statement, query: Query, order: Order) -> None:
         self._engine, self._session, self._statement, self._query, self._order = engine, session, statement, query, order
         self._region = order.region or statement.region
-        self._origin = _origin(engine, statement)
+        with engine.lock:
+            cluster = cluster_of(statement.account, statement.region, statement.cluster)
+            self._way = Way(statement.account, statement.region, cluster)
         self._encryption = {"ServerSideEncryption": "AES256"}
         if order.kms_key_id is not None:
             self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": order.kms_key_id}
@@ -49,9 +48,11 @@ class Storage:
             try:
                 if not self._session.alive:
                     raise AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403)
-                return self._engine.perform_as(
-                    self._session, f"s3:{operation}", self._region, self._origin, Bucket=self._order.bucket, **params
-                )
+                bucket, action = self._order.bucket, _ACTIONS.get(operation, operation)
+                with self._engine.lock:
+                    asked = Call(self._session, "s3", action, self._region, {"Bucket": bucket, **params})
+                    origin = self._way.origin(asked, f"arn:{self._session.partition}:s3:::{bucket}")
+                return self._engine.perform_as(self._session, f"s3:{operation}", self._region, origin, Bucket=bucket, **params)
             except AwsError as error:
                 if error.status < 500 or error.status == 501 or attempt == _ATTEMPTS:
                     raise

@@ -19,8 +19,8 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Statement, StudioUsers, Subnet, Tags,
-    Target, Upload, Vpc, VpcDns,
+    App, BucketGuards, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Statement, StudioUsers,
+    Subnet, Tags, Target, Upload, Vpc, VpcDns, VpcEndpoint,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
 use redshift_link::link::want::{VpcPair, Want};
@@ -55,13 +55,18 @@ pub struct State {
     pub vpc_dns: BTreeMap<(Scope, String), VpcDns>,
     pub subnets: BTreeMap<(Scope, String), Subnet>,
     pub tables: BTreeMap<(Scope, String), RouteTable>,
+    /// By VPC.
+    pub endpoints: BTreeMap<(Scope, String), Vec<VpcEndpoint>>,
     pub prefix_lists: BTreeMap<(Scope, String), BTreeSet<Ipv4Net>>,
     pub groups: BTreeMap<(Scope, String), String>,
     pub rules: BTreeMap<(Scope, String), Rule>,
     pub peerings: BTreeMap<String, Peering>,
     /// The account and region of each bucket.
     pub buckets: BTreeMap<String, Scope>,
+    pub bucket_policies: BTreeMap<String, String>,
+    pub bucket_guards: BTreeMap<String, BucketGuards>,
     pub keys: BTreeMap<(Scope, String), Key>,
+    pub key_policies: BTreeMap<String, String>,
     pub objects: buckets::Objects,
     pub uploads: BTreeSet<(String, Upload)>,
     /// Buckets keep versions.

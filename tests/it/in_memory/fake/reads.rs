@@ -7,8 +7,9 @@ use redshift_link::aws::error::{Look, Operation, Service};
 use redshift_link::aws::manifest::{self, Manifest};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::{
-    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule,
-    SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, names_a_database_user,
+    App, BucketGuards, Cluster, Domain, Key, Listing, ObjectVersion, Peering, PeeringStatus, Role, RolePolicies,
+    RouteTable, Rule, SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, VpcEndpoint,
+    names_a_database_user,
 };
 use redshift_link::aws::read::{Found, Reads};
 use redshift_link::aws::scope::{AccountId, Partition, Region, Scope};
@@ -56,6 +57,24 @@ fn role(state: &State, at: &Scope, name: &str) -> Option<Role> {
         boundary: role.boundary.clone(),
         tags: role.tags.clone(),
     })
+}
+
+impl State {
+    /// Those that are there, with their regions; one of another account is refused.
+    fn own_buckets<'a>(
+        &'a self,
+        at: &Scope,
+        operation: &'static str,
+        ids: &'a BTreeSet<String>,
+    ) -> Look<Vec<(&'a String, &'a Region)>> {
+        let there = ids.iter().filter_map(|id| Some((id, self.buckets.get(id)?)));
+        let own = |(id, owner): (&'a String, &'a Scope)| {
+            let (place, operation) = ((&at.account, Some(&at.region)), Operation::new(Service::S3, operation));
+            let refusal = || refused(place, operation, id.clone(), "AccessDenied", "Access Denied");
+            if owner.account == at.account { Ok((id, &owner.region)) } else { Err(refusal()) }
+        };
+        there.map(own).collect()
+    }
 }
 
 fn route_table(state: &State, table: &RouteTable) -> RouteTable {
@@ -220,17 +239,29 @@ impl Reads for Fake {
         Ok(Found::from([((), names.filter_map(|name| role(&state, at, name)).map(listed).collect())]))
     }
     async fn bucket(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Region>>> {
-        let operation = "GetBucketLocation";
-        let state = self.read(at, Service::S3, operation).await?;
-        let mut found = Found::new();
-        for (id, owner) in ids.iter().filter_map(|id| Some((id, state.buckets.get(id)?))) {
-            if owner.account != at.account {
-                let (place, operation) = ((&at.account, Some(&at.region)), Operation::new(Service::S3, operation));
-                return Err(refused(place, operation, id.clone(), "AccessDenied", "Access Denied"));
-            }
-            found.insert(id.clone(), Some(owner.region.clone()));
-        }
-        Ok(found)
+        let state = self.read(at, Service::S3, "GetBucketLocation").await?;
+        let found = state.own_buckets(at, "GetBucketLocation", ids)?.into_iter();
+        Ok(found.map(|(id, region)| (id.clone(), Some(region.clone()))).collect())
+    }
+    async fn bucket_policy(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        let state = self.read(at, Service::S3, "GetBucketPolicy").await?;
+        let found = state.own_buckets(at, "GetBucketPolicy", ids)?.into_iter();
+        Ok(found.map(|(id, _)| (id.clone(), state.bucket_policies.get(id).cloned())).collect())
+    }
+    async fn bucket_guards(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, BucketGuards>> {
+        let state = self.read(at, Service::S3, "GetBucketVersioning").await?;
+        let found = state.own_buckets(at, "GetBucketVersioning", ids)?.into_iter();
+        Ok(found.map(|(id, _)| (id.clone(), state.bucket_guards.get(id).cloned().unwrap_or_default())).collect())
+    }
+    async fn key_policy(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        let state = self.read(at, Service::Kms, "GetKeyPolicy").await?;
+        let of = |arn: &String| Some((arn.clone(), Some(state.key_policies.get(arn)?.clone())));
+        Ok(ids.iter().filter_map(of).collect())
+    }
+    async fn endpoints_of_vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<VpcEndpoint>>> {
+        let state = self.read(at, Service::Ec2, "DescribeVpcEndpoints").await?;
+        let of = |vpc: &String| Some((vpc.clone(), state.endpoints.get(&(at.clone(), vpc.clone()))?.clone()));
+        Ok(ids.iter().filter_map(of).collect())
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         Ok(pick(&self.read(at, Service::Kms, "DescribeKey").await?.keys, at, ids))

@@ -22,6 +22,9 @@ pub const EXECUTION_ROLE: &str = "AmazonSageMaker-ExecutionRole-domain";
 pub const ALICE_ROLE: &str = "AmazonSageMaker-ExecutionRole-alice";
 pub const SAGEMAKER_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sagemaker.amazonaws.com"},"Action":["sts:AssumeRole","sts:SetSourceIdentity"]}]}"#;
 
+/// The policy of a key that leaves it to the policies of its account.
+pub const ACCOUNT_DECIDES: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::444455556666:root"},"Action":"kms:*","Resource":"*"}]}"#;
+
 /// The accounts file of tests.
 pub const ACCOUNTS: &str = r#"
 accounts:
@@ -76,6 +79,7 @@ impl Fake {
             state.buckets.insert("exports".into(), consumer());
             let arn = "arn:aws:kms:eu-west-1:444455556666:key/k-1".to_owned();
             let key = Key { arn: arn.clone(), state: "Enabled".into(), symmetric: true };
+            state.key_policies.insert(arn.clone(), ACCOUNT_DECIDES.into());
             state.keys.insert((consumer(), arn), key);
             state.domain("d-1");
         }
@@ -135,6 +139,7 @@ impl State {
             address: Some("warehouse.example".into()),
             master_user: "admin".into(),
             public: false,
+            enhanced_vpc_routing: false,
             iam_roles: BTreeMap::new(),
         };
         self.clusters.insert((producer(), identifier.into()), cluster);
