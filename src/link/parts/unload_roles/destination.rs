@@ -187,7 +187,6 @@ impl Writer<'_> {
         let mut all = BTreeMap::from([
             ("aws:principalarn", is(self.role)),
             ("aws:principalaccount", is(account)),
-            ("aws:principaltype", is("AssumedRole")),
             ("aws:principalisawsservice", is("false")),
             // a service that takes on a role of a customer acts as that role (docs/aws-behaviour.md#permissions)
             ("aws:viaawsservice", is("false")),
