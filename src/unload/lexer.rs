@@ -4,7 +4,7 @@
 //! Redshift differ, the text is refused (docs/aws-behaviour.md, What stands in a literal): a backslash, which may or may not escape;
 //! `$$`, which may or may not quote; a comment in a comment; characters that do not show.
 
-use super::query::QueryError;
+use super::query_error::QueryError;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The loop for jobs: observe, plan, act, status. Once around for one object.
 
-use super::plan::{Next, Plan, Trouble, plan};
+use super::plan::{Plan, plan};
 use super::request::{Request, is_finished, is_held};
 use super::status::{pace, requested_at, status};
+use super::step::{Next, Trouble};
 use crate::api::unload::status::JobState;
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
 use crate::aws::accounts::{Accounts, AccountsWatch};

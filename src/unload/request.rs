@@ -124,6 +124,14 @@ impl<'a> Request<'a> {
         self.link.is_none_or(|link| link.spec.unload.is_none() || link.metadata.deletion_timestamp.is_some())
     }
 
+    /// A tool keeps the object as it stands in a repository: deleted, it would be made again, and run again.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        let labels = ["kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "argocd.argoproj.io/instance"];
+        self.job.annotations().contains_key("argocd.argoproj.io/tracking-id")
+            || labels.iter().any(|label| self.job.labels().contains_key(*label))
+    }
+
     /// The link, if attempts may begin on it now.
     ///
     /// # Errors

@@ -2,20 +2,18 @@
 
 use super::attempt::{Fence, statement_name};
 use super::attempts::Attempts;
-use super::plan::{Draft, Next, Stands, Step, Trouble, cleaning};
+
 use super::request::Stop;
+use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, waits, without_place};
 use super::submission::{NotPrepared, Prepared, place, prepare};
 use super::under_way::{submitting, under_way};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
 use crate::aws::effect::Effect;
-use crate::aws::error::Class;
 use crate::aws::read::{Gap, Seen};
 use crate::link::status::Pace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-/// An UNLOAD that was stopped may write on for a while: before a job is given up its folder is looked at again.
-pub(super) const SETTLING: SignedDuration = SignedDuration::from_mins(1);
 /// Before the first new attempt; doubled for each.
 const BACKOFF: SignedDuration = SignedDuration::from_secs(10);
 const BACKOFF_AT_MOST: SignedDuration = SignedDuration::from_mins(6);
@@ -60,19 +58,6 @@ fn first(draft: &mut Draft<'_>) -> Step {
     draft.status.state = Some(JobState::Pending);
     let (reason, message) = draft.request.ready_link().err().unwrap_or_default();
     waits(reason, message)
-}
-
-/// Somebody took the annotation off.
-pub(super) fn without_place() -> Step {
-    let message = "the annotation redshiftlink.dev/place, which says where the job's fences are, is gone or cannot be \
-                   read, and so is the link: put it back as it was";
-    let trouble = Trouble { class: Class::Blocked, reason: "PlaceUnknown", message: message.into() };
-    (Next::Wait(Pace::Slow), Stands::InTheWay(trouble))
-}
-
-/// A change of the link wakes the job, too.
-pub(super) fn waits(reason: &'static str, message: String) -> Step {
-    (Next::Wait(Pace::Slow), Stands::Working(reason, message))
 }
 
 fn suspended(draft: &mut Draft<'_>) -> Step {

@@ -4,7 +4,8 @@
 //! literal is a text between single quotes with its quotes doubled. No text that goes into one has a backslash, so a reader
 //! that takes backslashes for escapes and one that does not see the same literal (docs/aws-behaviour.md, What stands in a literal).
 
-use super::query::{Checked, QueryError};
+use super::query::Checked;
+use super::query_error::QueryError;
 use crate::api::unload::output::{Compression, Csv, Json, Output, Parquet, Text};
 use crate::api::unload::rules::{self, OutputError};
 use crate::api::unload::shape::{KMS_KEY_ARN, STATEMENT_MAX, is_account, is_folder, is_partition};

@@ -1,7 +1,8 @@
 //! From a job's plan and what came of it: the status, and when to look again. Pure.
 
-use super::plan::{Next, Plan, Stands, Trouble, is_tracked};
+use super::plan::Plan;
 use super::request::Request;
+use super::step::{Next, Stands, Trouble};
 use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::conditions::{self, Report, State, types};
 use crate::api::unload::status::UnloadJobStatus;
@@ -109,7 +110,7 @@ fn troubled(trouble: &Trouble, deletes: bool) -> Vec<Report> {
 
 /// A job that a tool would make again is not deleted after its time to live: it would run again, for ever.
 fn time_to_live(request: &Request<'_>) -> Option<Report> {
-    request.job.spec.ttl_seconds_after_finished.filter(|_| is_tracked(request))?;
+    request.job.spec.ttl_seconds_after_finished.filter(|_| request.is_tracked())?;
     let message = "ttlSecondsAfterFinished is not followed: Argo CD or Flux would make the job again, and it would run \
                    again; let the tool delete it";
     Some(Report::new(types::TIME_TO_LIVE, State::False, "TrackedByGitOps", message))

@@ -1,8 +1,7 @@
 //! A job that is being deleted: its statement is ended first, then what must not stay is removed, and the fences last.
 
 use super::attempts::{Attempts, Found};
-use super::plan::{Draft, Next, Stands, Step, Trouble, cleaning};
-use super::run::{SETTLING, without_place};
+use super::step::{Draft, Next, SETTLING, Stands, Step, Trouble, cleaning, without_place};
 use super::submission::place;
 use super::under_way::{cancel, compared, has_result};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};

@@ -3,9 +3,8 @@
 use super::attempt::{Fence, hash};
 use super::attempts::{Attempts, Found};
 use super::end;
-use super::plan::{Draft, Next, Stands, Step, Trouble, cleaning};
 use super::request::Stop;
-use super::run::waits;
+use super::step::{Draft, Next, Stands, Step, Trouble, cleaning, waits};
 use super::submission::{NotPrepared, prepare};
 use super::verify::{Fault, verify};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};

@@ -23,7 +23,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 24] = [
+const PURE: [&str; 26] = [
     "src/api",
     "src/link/plan.rs",
     "src/link/status.rs",
@@ -40,10 +40,12 @@ const PURE: [&str; 24] = [
     "src/unload/lexer.rs",
     "src/unload/plan.rs",
     "src/unload/query.rs",
+    "src/unload/query_error.rs",
     "src/unload/request.rs",
     "src/unload/run.rs",
     "src/unload/statement.rs",
     "src/unload/status.rs",
+    "src/unload/step.rs",
     "src/unload/submission.rs",
     "src/unload/teardown.rs",
     "src/unload/under_way.rs",

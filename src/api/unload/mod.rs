@@ -72,7 +72,21 @@ pub struct UnloadJobSpec {
     )]
     pub query: String,
     /// Where the result goes, and in which form. Immutable.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("output is immutable: make another job"))]
+    #[x_kube(
+        validation = rules::cel(&rules::ONE_FORMAT),
+        validation = rules::cel(&rules::FILE_SIZE),
+        validation = rules::cel(&rules::PARQUET_FILE_SIZE),
+        validation = rules::cel(&rules::ROW_GROUP_SIZE),
+        validation = rules::cel(&rules::ROW_GROUP_FITS),
+        validation = rules::cel(&rules::FIXED_WIDTH_DELIMITER),
+        validation = rules::cel(&rules::FIXED_WIDTH_HEADER),
+        validation = rules::cel(&rules::FIXED_WIDTH_QUOTES),
+        validation = rules::cel(&rules::FIXED_WIDTH_ESCAPE),
+        validation = rules::cel(&rules::ONE_ENCRYPTION),
+        validation = rules::cel(&rules::PARTITION_COLUMNS),
+        validation = rules::cel(&rules::INCLUDE_PARTITIONS),
+        validation = Rule::new("self == oldSelf").message("output is immutable: make another job")
+    )]
     pub output: Output,
     /// Seconds after its first attempt began at which the job fails, however far it is; counted anew when a suspended job
     /// is resumed. At most a day. Absent: a day.

@@ -2,7 +2,7 @@
 //!
 //! What one format does not know is no field of it. `docs/unload-options.md` lists all options of UNLOAD.
 
-use super::{rules, shape};
+use super::shape;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,6 @@ use serde::{Deserialize, Serialize};
 /// Where the result goes, and in which form.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(
-    validation = rules::cel(&rules::ONE_FORMAT),
-    validation = rules::cel(&rules::FILE_SIZE),
-    validation = rules::cel(&rules::PARQUET_FILE_SIZE),
-    validation = rules::cel(&rules::ROW_GROUP_SIZE),
-    validation = rules::cel(&rules::ROW_GROUP_FITS),
-    validation = rules::cel(&rules::FIXED_WIDTH_DELIMITER),
-    validation = rules::cel(&rules::FIXED_WIDTH_HEADER),
-    validation = rules::cel(&rules::FIXED_WIDTH_QUOTES),
-    validation = rules::cel(&rules::FIXED_WIDTH_ESCAPE),
-    validation = rules::cel(&rules::ONE_ENCRYPTION),
-    validation = rules::cel(&rules::PARTITION_COLUMNS),
-    validation = rules::cel(&rules::INCLUDE_PARTITIONS)
-)]
 pub struct Output {
     /// Folder below the link's prefix in its bucket, ending with a slash. Each attempt writes to a folder of its own below
     /// it, `<uid of the job>/<number of the attempt>/`; status.location names the one that counts.

@@ -2,7 +2,8 @@
 
 use super::readers::{Seen, escaping, standard};
 use crate::api::unload::output::{Csv, Output};
-use crate::unload::query::{Checked, QueryError, check, check_without_parser};
+use crate::unload::query::{Checked, check, check_without_parser};
+use crate::unload::query_error::QueryError;
 use crate::unload::statement::{Destination, statement};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

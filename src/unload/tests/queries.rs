@@ -1,7 +1,8 @@
 //! Which queries are taken, and with which words others are refused.
 
 use crate::api::unload::shape::STATEMENT_MAX;
-use crate::unload::query::{QueryError as E, check};
+use crate::unload::query::check;
+use crate::unload::query_error::QueryError as E;
 
 fn taken(query: &str) -> (String, bool) {
     let checked = check(query).unwrap_or_else(|error| panic!("{query:?}: {error}"));
