@@ -155,6 +155,18 @@ pub fn token(uid: &str, attempt: u32) -> String {
     digest(["token", uid, &attempt.to_string()])
 }
 
+/// The name of the statement that asks the warehouse what an attempt wrote.
+#[must_use]
+pub fn question_name(job: &UnloadJob, attempt: u32) -> String {
+    format!("{}rows;", statement_name(job, attempt))
+}
+
+/// The token of that statement.
+#[must_use]
+pub fn question_token(uid: &str, attempt: u32) -> String {
+    digest(["rows", uid, &attempt.to_string()])
+}
+
 /// The digest of all that is submitted, but for name and token, which follow from job and attempt.
 #[must_use]
 pub fn hash(submission: &Submission) -> String {

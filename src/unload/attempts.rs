@@ -143,8 +143,12 @@ impl<'a> Attempts<'a> {
             Err(gap) => return self.hidden(gap, fence),
         };
         let exact = named.iter().filter(|statement| statement.name == name);
-        if let Some(statement) = exact.max_by_key(|statement| (!statement.status.is_ended(), statement.created)) {
-            return Ok(Found::Statement(statement));
+        if let Some(listed) = exact.max_by_key(|statement| (!statement.status.is_ended(), statement.created)) {
+            // a listing does not tell why a statement failed
+            return match self.seen.statement(&at, (role.clone(), listed.id.clone())) {
+                Ok(known) => Ok(Found::Statement(known.as_ref().unwrap_or(listed))),
+                Err(gap) => self.hidden(gap, fence),
+            };
         }
         Ok(self.cannot_be_seen(fence)?.map_or(Found::Nothing, Found::Hidden))
     }

@@ -82,8 +82,15 @@ mod tests {
         ];
         for (status, text, expected) in rows {
             let error = (!text.is_empty()).then(|| text.to_owned());
-            let statement =
-                Statement { id: "s-1".into(), name: String::new(), status, error, created: None, rows: None };
+            let statement = Statement {
+                id: "s-1".into(),
+                name: String::new(),
+                status,
+                error,
+                created: None,
+                rows: None,
+                query_id: None,
+            };
             let (found, message) = reason(&statement);
             assert_eq!(found, expected, "{text}");
             assert!(message.contains("s-1") && message.contains(text), "{message}");

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod attempts;
 pub mod controller;
 pub mod end;
+mod history;
 pub mod lexer;
 pub mod plan;
 pub mod query;

@@ -215,7 +215,8 @@ impl Loop {
             }
             Next::Effects(effects) => {
                 let submitted = self.act(effects.clone(), &mut acted).await;
-                if let Some(id) = submitted {
+                // the history is asked by a statement, too
+                if let Some((_, id)) = submitted.filter(|(name, _)| plan.status.statement_name.as_ref() == Some(name)) {
                     plan.status.statement_id = Some(id);
                     plan.status.state = Some(JobState::Running);
                 }
@@ -226,8 +227,8 @@ impl Loop {
         self.report(look, request, &plan, &acted).await
     }
 
-    /// Executes effects one by one until one fails. Gives the id of the statement that was submitted.
-    async fn act(&self, effects: Vec<Effect>, acted: &mut Acted<()>) -> Option<String> {
+    /// Executes effects one by one until one fails. Gives name and id of the statement that was submitted.
+    async fn act(&self, effects: Vec<Effect>, acted: &mut Acted<()>) -> Option<(String, String)> {
         let mut submitted = None;
         for effect in effects {
             if !(self.leads)(EFFECT_TIMEOUT) {
@@ -240,8 +241,8 @@ impl Loop {
             match result {
                 Ok(done) => {
                     tracing::info!(%account, %effect, "executed");
-                    if let Done::Statement(id) = done {
-                        submitted = Some(id);
+                    if let (Done::Statement(id), Effect::ExecuteStatement { submission, .. }) = (done, &effect) {
+                        submitted = Some((submission.name.clone(), id));
                     }
                     acted.executed.push(effect);
                 }

@@ -3,6 +3,7 @@
 use super::attempt::{Fence, hash};
 use super::attempts::{Attempts, Found};
 use super::end;
+use super::history::{History, history};
 use super::request::Stop;
 use super::step::{Draft, Next, Stands, Step, Trouble, cleaning, waits};
 use super::submission::{NotPrepared, prepare};
@@ -24,7 +25,7 @@ pub(super) fn under_way(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<
     let fence = attempts.fence()?;
     let stop = draft.request.stop(draft.status.started_at.as_ref().map(|began| began.0));
     match attempts.statement(&draft.status, fence.as_ref())? {
-        Found::Statement(statement) => at_warehouse(draft, seen, attempts, statement, stop),
+        Found::Statement(statement) => at_warehouse(draft, seen, attempts, fence.as_ref(), statement, stop),
         Found::Nothing => not_there(draft, seen, attempts, fence.as_ref(), stop),
         Found::Hidden(why) => hidden(draft, seen, attempts, why),
     }
@@ -38,6 +39,7 @@ fn at_warehouse(
     draft: &mut Draft<'_>,
     seen: &Seen,
     attempts: &Attempts<'_>,
+    fence: Option<&Fence>,
     statement: &Statement,
     stop: Option<Stop>,
 ) -> Result<Step, Gap> {
@@ -45,7 +47,7 @@ fn at_warehouse(
         draft.status.statement_id = Some(statement.id.clone());
     }
     match statement.status {
-        StatementStatus::Finished => finished(draft, seen, attempts, statement),
+        StatementStatus::Finished => finished(draft, seen, attempts, fence, statement),
         StatementStatus::Failed | StatementStatus::Aborted => Ok(ended(draft, statement, stop)),
         StatementStatus::Submitted | StatementStatus::Picked | StatementStatus::Started | StatementStatus::Unknown => {
             draft.status.state = Some(JobState::Running);
@@ -82,9 +84,26 @@ fn progress(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Resu
     Ok(())
 }
 
-fn finished(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>, statement: &Statement) -> Result<Step, Gap> {
+fn finished(
+    draft: &mut Draft<'_>,
+    seen: &Seen,
+    attempts: &Attempts<'_>,
+    fence: Option<&Fence>,
+    statement: &Statement,
+) -> Result<Step, Gap> {
     draft.status.state = Some(JobState::Verifying);
-    match compared(draft, seen, attempts, statement.rows)? {
+    let mut compared = compared(draft, seen, attempts, statement.rows)?;
+    if compared.is_ok() && draft.status.manifest.is_none() {
+        match history(draft, seen, attempts, fence, statement)? {
+            History::Agrees => {}
+            History::KnowsRows => {
+                let message = "the warehouse's history has rows of the statement, and there is nothing in the bucket";
+                compared = Err(Fault::Missing(message.into()));
+            }
+            History::Asking(step) => return Ok(step),
+        }
+    }
+    match compared {
         Ok(()) => {
             // a statement that was stopped may have written on
             let earlier = cleaning(attempts, 1..attempts.last, "of an earlier one")?;

@@ -79,4 +79,6 @@ pub struct Statement {
     pub created: Option<Timestamp>,
     /// Rows that it returned or affected, where the API tells.
     pub rows: Option<u64>,
+    /// Its number in the warehouse's own history; a listing does not tell.
+    pub query_id: Option<u64>,
 }

@@ -47,6 +47,7 @@ async fn statement(sdk: &Sdk, at: &Scope, role_arn: &str, id: &str) -> Look<Opti
         error: found.error,
         created: moment(found.created_at.as_ref()),
         rows: u64::try_from(found.result_rows).ok(),
+        query_id: u64::try_from(found.redshift_query_id).ok().filter(|id| *id > 0),
     }))
 }
 
@@ -83,6 +84,7 @@ fn plain(data: StatementData) -> Statement {
         error: None,
         created: moment(data.created_at.as_ref()),
         rows: None,
+        query_id: None,
     }
 }
 

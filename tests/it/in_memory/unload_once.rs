@@ -4,6 +4,7 @@
 
 use crate::in_memory::driver::{Driver, GRACE};
 use crate::in_memory::fake::faults::{Fault, Write};
+use crate::in_memory::fake::warehouse::Ending;
 use crate::in_memory::fake::world::{PRODUCER, job, link, unload_link};
 use redshift_link::api::unload::status::JobState;
 use redshift_link::aws::effect::Effect;
@@ -73,13 +74,20 @@ pub fn check(driver: &Driver, what: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn no_fault_makes_it_run_twice() {
-    sweep(false).await;
+    sweep(false, false).await;
+}
+
+/// Where nothing was written the warehouse is asked as well.
+#[tokio::test(start_paused = true)]
+async fn nor_does_one_where_there_are_no_rows() {
+    sweep(false, true).await;
 }
 
 #[tokio::test(start_paused = true)]
 #[ignore = "a minute or two: with every time for which the process is down, whatever else happens"]
 async fn no_fault_at_any_time_makes_it_run_twice() {
-    sweep(true).await;
+    sweep(true, false).await;
+    sweep(true, true).await;
 }
 
 /// A token is remembered for 8 hours: after 7 nothing is submitted, even where no statement can be seen.
@@ -102,7 +110,14 @@ async fn what_was_not_submitted_in_time_is_never_submitted() {
     }
 }
 
-async fn sweep(whole: bool) {
+async fn sweep(whole: bool, empty: bool) {
+    let ready = async || {
+        let driver = ready().await;
+        if empty {
+            driver.aws.state().warehouse.endings = vec![Ending::NoRows(vec![])];
+        }
+        driver
+    };
     let mut clean = ready().await;
     let before = clean.faults.tried().len();
     clean.submit("j", job("a", |_| {}));
@@ -135,7 +150,7 @@ async fn sweep(whole: bool) {
                     }
                     driver.remove("j", &what).await;
                     let kept = driver.aws.in_buckets();
-                    let expected = if state == Some(JobState::Complete) { 3 } else { 0 };
+                    let expected = if state == Some(JobState::Complete) && !empty { 3 } else { 0 };
                     assert_eq!(kept.len(), expected, "{what}: {kept:#?}");
                     runs += 1;
                     loops += driver.loops;

@@ -2,13 +2,14 @@
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::State;
-use crate::in_memory::fake::faults::Write;
+use crate::in_memory::fake::faults::{Fault, Write};
 use crate::in_memory::fake::warehouse::Ending;
 use crate::in_memory::fake::world::{job, link, producer, unload_link};
 use crate::in_memory::unload_once::{check, ready};
 use k8s_openapi::jiff::Timestamp;
 use redshift_link::api::UnloadJob;
 use redshift_link::api::unload::status::JobState;
+use redshift_link::aws::effect::Effect;
 use redshift_link::aws::model::{Statement, StatementStatus};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -82,7 +83,35 @@ async fn a_result_without_rows_is_a_result() {
         assert_eq!(done, "Complete ", "{format}");
         let status = driver.kubernetes.job("j").unwrap().status.unwrap();
         assert_eq!((status.rows, status.manifest), (Some(0), None), "{format}");
+        let state = driver.aws.state();
+        let asked: Vec<_> = state.warehouse.questions.iter().map(|asked| asked.submission.sql.as_str()).collect();
+        assert_eq!(asked, ["SELECT 1 FROM sys_unload_history WHERE query_id = 7 AND unloaded_rows > 0"], "{format}");
     }
+}
+
+/// Somebody took the files away before they were looked at.
+#[tokio::test(start_paused = true)]
+async fn rows_that_the_warehouse_knows_of_and_the_bucket_lacks_are_no_result() {
+    let mut driver = with(vec![Ending::NoRows(vec![])]).await;
+    driver.aws.state().warehouse.known_rows = 3;
+    let done = run(&mut driver, |_| {}).await;
+    assert!(done.starts_with("Failed ManifestMissing") && done.contains("history"), "{done}");
+}
+
+/// A listing does not tell why a statement failed.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_found_by_name_alone_is_told_and_tried_again() {
+    let mut clean = with(vec![Ending::Finished(files())]).await;
+    let before = clean.faults.tried().len();
+    run(&mut clean, |_| {}).await;
+    let submits = |write: &Write| matches!(write, Write::Aws(Effect::ExecuteStatement { .. }));
+    let number = clean.faults.tried()[before..].iter().position(submits).expect("submitted");
+    let mut driver = with(vec![Ending::Failed(CONNECTION, files()), Ending::Finished(files())]).await;
+    driver.faults.strike(number, Fault::StopAfter);
+    driver.down = Duration::from_secs(600);
+    driver.when_struck = Some(Driver::wipe_status);
+    assert_eq!(run(&mut driver, |_| {}).await, "Complete ");
+    assert_eq!(driver.aws.accepted().len(), 2, "the second attempt is another statement");
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,6 +340,7 @@ async fn statements_of_others_are_left_alone() {
             error: None,
             created: Some(Timestamp::UNIX_EPOCH),
             rows: None,
+            query_id: None,
         })
         .collect();
     driver.restart();
