@@ -23,8 +23,11 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 24] = [
+const PURE: [&str; 27] = [
     "src/api",
+    "src/app/unload/end.rs",
+    "src/app/unload/facts.rs",
+    "src/app/unload/manifest.rs",
     "src/link/plan.rs",
     "src/link/status.rs",
     "src/link/parts",

@@ -49,7 +49,7 @@ impl End {
     }
 }
 
-/// What to do about a job that failed; none where its message says all.
+/// What to do about a job that failed for this reason, as docs/reasons.md has it; none of a reason for which none does.
 #[must_use]
 pub const fn remedy(reason: EndReason) -> Option<&'static str> {
     Some(match reason {
@@ -59,15 +59,14 @@ pub const fn remedy(reason: EndReason) -> Option<&'static str> {
         EndReason::StatementStopped => {
             "find out who or what stopped it; make the query smaller, or have the limit raised, and make another job"
         }
-        EndReason::WarehouseFailed | EndReason::BackoffLimitExceeded => {
-            "see whether the warehouse is well, and make another job"
-        }
+        EndReason::BackoffLimitExceeded => "see whether the warehouse is well, and make another job",
         EndReason::DeadlineExceeded => "make another job with a longer activeDeadlineSeconds, or a smaller query",
         EndReason::LinkGone => "make the link again, and another job",
         EndReason::LinkChanged => "make another job",
         EndReason::ManifestMissing => "look at the files, which are left until the job is deleted",
         EndReason::ManifestMismatch => "find out who else writes there; the files are left until the job is deleted",
         EndReason::SubmissionUnknown => "look at the cluster's history, and make another job if it did not run",
-        EndReason::Cancelled => return None,
+        // of an attempt, which another follows
+        EndReason::WarehouseFailed | EndReason::Cancelled => return None,
     })
 }

@@ -144,7 +144,8 @@ async fn waits_and_is_deleted(user: &User<'_>) {
 
 async fn is_cancelled_and_resumed(user: &User<'_>) {
     let stage = user.stage;
-    stage.aws.post("settings", json!({"unload_file_seconds": 5}));
+    // no long polls: one that began before a job is suspended ends up to 20 seconds later
+    stage.aws.post("settings", json!({"unload_file_seconds": 60, "waiting_requests_per_statement": 0}));
     let manifest = user.manifest("slow", |_| {});
     let follower = user.command(&["run", "-f", &manifest]).spawn().expect("the program runs");
     user.until_state("slow", "Running").await;
@@ -161,6 +162,7 @@ async fn is_cancelled_and_resumed(user: &User<'_>) {
     assert_eq!(code, 0, "{result}{progress}");
     assert!(result.contains("slow is cancelled:") && result.contains("State:     Suspended"), "{result}");
     assert!(progress.contains("slow: Running, attempt 1"), "{progress}");
+    stage.aws.post("settings", json!({"unload_file_seconds": 0, "waiting_requests_per_statement": 10}));
     let unloads = "SELECT status FROM sys_unload_history ORDER BY start_time DESC LIMIT 1";
     assert_eq!(as_administrator(stage, unloads).await, ["aborted"]);
     let slow = user.job("slow").expect("there");
@@ -172,7 +174,6 @@ async fn is_cancelled_and_resumed(user: &User<'_>) {
     assert_eq!(code, 0);
     assert!(result.contains("is suspended already"), "{result}");
 
-    stage.aws.post("settings", json!({"unload_file_seconds": 0}));
     let resume = ["patch", "unloadjob", "slow", "-n", &stage.namespace, "--type=merge", "-p"];
     stage.plane().kubectl(&[&resume[..], &[r#"{"spec":{"suspend":false}}"#]].concat());
     let (code, result, progress) = user.run(&["status", "slow", "--follow"]);
