@@ -4,7 +4,7 @@
 use super::end::End;
 use super::facts::Facts;
 use super::follow::{Followed, follow};
-use super::{INTERRUPTED, Place, WRITER, get, hint, print, refused};
+use super::{INTERRUPTED, Place, WRITER, command, get, print, refused};
 use crate::api::UnloadJob;
 use crate::app::AppError;
 use crate::cli::{Format, UnloadCancel as Settings};
@@ -100,7 +100,8 @@ async fn wait(place: Place, job: UnloadJob, delete: bool) -> Result<ExitCode, Ap
             print(&job, Format::Text);
         }
         Followed::Interrupted => {
-            eprintln!("{name} goes on being cancelled. {}", hint("status", &facts, context.as_deref(), " --follow"));
+            let status = command("status", &facts, context.as_deref());
+            eprintln!("{name} goes on being cancelled\n  to follow it: {status}");
             return Ok(ExitCode::from(INTERRUPTED));
         }
     }

@@ -76,8 +76,8 @@ impl Facts {
             Some(End::Suspended) => Some("set spec.suspend to false to run it again, or delete it"),
             Some(End::Complete | End::Gone) | None => None,
         };
-        // what an attempt without a result wrote is being removed
-        let counts = matches!(stated, JobState::Running | JobState::Verifying | JobState::Complete);
+        // all else that was written is being removed
+        let counts = !deleting && matches!(stated, JobState::Running | JobState::Verifying | JobState::Complete);
         let stalled = end.is_none() && is_seen && conditions::is_true(&status.conditions, types::STALLED);
         Self {
             namespace: job.namespace().unwrap_or_default(),

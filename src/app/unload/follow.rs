@@ -66,7 +66,7 @@ pub async fn follow(
                         return Err(AppError::Kubernetes(format!("{name} cannot be followed, and goes on: {}", told(&error))));
                     }
                     if trouble != now {
-                        line.say(&format!("{}; tries again", told(&error)));
+                        line.say(&format!("the cluster: {}; tries again", told(&error)));
                         trouble = now;
                     }
                 }

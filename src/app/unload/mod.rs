@@ -19,6 +19,8 @@ use follow::{Followed, follow};
 use k8s_openapi::jiff::Timestamp;
 use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config};
+use std::error::Error;
+use std::iter::{once, successors};
 use std::process::ExitCode;
 
 /// Field manager of what these commands write.
@@ -107,8 +109,9 @@ async fn finish(place: Place, job: UnloadJob, format: Format) -> Result<ExitCode
             Ok(ExitCode::from(end.code()))
         }
         Followed::Interrupted => {
-            let hint = |verb, flag| hint(verb, &facts, context.as_deref(), flag);
-            eprintln!("{} goes on. {} {}", facts.full_name(), hint("status", " --follow"), hint("cancel", ""));
+            let command = |verb| command(verb, &facts, context.as_deref());
+            let (status, cancel) = (command("status"), command("cancel"));
+            eprintln!("{} goes on\n  to follow it: {status}\n  to cancel it: {cancel}", facts.full_name());
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
@@ -123,18 +126,21 @@ fn print(job: &UnloadJob, format: Format) {
     }
 }
 
-/// A command of this program for the same job, with what it does.
-fn hint(verb: &str, facts: &Facts, context: Option<&str>, flags: &str) -> String {
-    let does = if verb == "cancel" { "Cancel it" } else { "Follow it" };
+/// A command of this program for the same job, to be copied.
+fn command(verb: &str, facts: &Facts, context: Option<&str>) -> String {
+    let flag = if verb == "status" { " --follow" } else { "" };
     let context = context.map(|context| format!(" --context {context}")).unwrap_or_default();
-    format!("{does}: redshift-link unload {verb} {} -n {}{context}{flags}", facts.name, facts.namespace)
+    format!("redshift-link unload {verb} {} -n {}{context}{flag}", facts.name, facts.namespace)
 }
 
 /// What the API server said, or why nothing was heard from it.
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        error => error.to_string(),
+        error => {
+            let causes = successors(error.source(), |cause| (**cause).source()).map(ToString::to_string);
+            once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `redshift-link unload run`: makes a job from a manifest, and follows it.
 
 use super::facts::Facts;
-use super::{Place, WRITER, finish, hint, manifest, refused, said};
+use super::{Place, WRITER, command, finish, manifest, refused, said};
 use crate::api::UnloadJob;
 use crate::app::{AppError, read};
 use crate::cli::{Format, UnloadRun as Settings};
@@ -22,7 +22,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode, AppError> {
     let facts = Facts::of(&job);
     let made = format!("{} is made", facts.full_name());
     if settings.detach {
-        println!("{made}; {}", hint("status", &facts, place.context.as_deref(), " --follow"));
+        println!("{made}; to follow it: {}", command("status", &facts, place.context.as_deref()));
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("{made}");
@@ -35,9 +35,9 @@ async fn create(place: &Place, mut job: UnloadJob) -> Result<UnloadJob, AppError
     let params = PostParams { field_manager: Some(WRITER.into()), ..PostParams::default() };
     place.api.create(&params, &job).await.map_err(|error| match &error {
         kube::Error::Api(status) if status.is_already_exists() => AppError::Refused(format!(
-            "{} exists already, and nothing was made: {}; or give another name, or metadata.generateName",
+            "{} exists already, and nothing was made: give another name, or metadata.generateName; to follow what there is: {}",
             facts.full_name(),
-            hint("status", &facts, place.context.as_deref(), " --follow")
+            command("status", &facts, place.context.as_deref())
         )),
         kube::Error::Api(status) if status.code < 500 => refused(&error, "the job was not made"),
         error => AppError::Kubernetes(format!(

@@ -1,8 +1,8 @@
 //! What is told of a job in every state.
 
+use super::command;
 use super::end::{End, remedy};
 use super::facts::Facts;
-use super::hint;
 use crate::api::UnloadJob;
 use crate::api::unload::status::{EndReason, JobState};
 use k8s_openapi::jiff::Timestamp;
@@ -143,7 +143,8 @@ fn what_changed_since_the_controller_looked_is_waited_for() {
     let changed_since =
         changed(status("Running", &conditions, begun(json!({}))), |job| job["metadata"]["generation"] = 3.into());
     assert_eq!(line(&changed_since), "stores: Running, attempt 1, 1m: waits for the controller to look at it");
-    let deleted = changed(status("Running", &conditions, begun(json!({}))), |job| {
+    let written = begun(json!({"files": 1, "size": "1 B"}));
+    let deleted = changed(status("Running", &conditions, written), |job| {
         job["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:59Z".into();
     });
     assert_eq!(line(&deleted), "stores: Deleting, attempt 1, 1m: statement s-1 runs");
@@ -214,9 +215,9 @@ fn each_state_ends_or_goes_on() {
 }
 
 #[test]
-fn a_hint_can_be_copied() {
+fn a_command_can_be_copied() {
     let facts = Facts::of(&job(json!(null)));
-    let follow = hint("status", &facts, Some("prod"), " --follow");
-    assert_eq!(follow, "Follow it: redshift-link unload status stores -n ml --context prod --follow");
-    assert_eq!(hint("cancel", &facts, None, ""), "Cancel it: redshift-link unload cancel stores -n ml");
+    let follow = command("status", &facts, Some("prod"));
+    assert_eq!(follow, "redshift-link unload status stores -n ml --context prod --follow");
+    assert_eq!(command("cancel", &facts, None), "redshift-link unload cancel stores -n ml");
 }
