@@ -120,7 +120,8 @@ async fn finish(place: Place, job: UnloadJob, format: Format) -> Result<ExitCode
 fn print(job: &UnloadJob, format: Format) {
     let facts = Facts::of(job);
     match format {
-        Format::Text => facts.lines(Timestamp::now()).iter().for_each(|line| println!("{line}")),
+        // at once: who reads the first lines alone breaks nothing off
+        Format::Text => println!("{}", facts.lines(Timestamp::now()).join("\n")),
         Format::Json => println!("{:#}", serde_json::json!(facts)),
         Format::Yaml => print!("{}", serde_saphyr::to_string(&facts).expect("texts and numbers")),
     }
@@ -147,6 +148,10 @@ fn said(error: &kube::Error) -> String {
 /// An error of a call: refused where another try would be refused too.
 fn refused(error: &kube::Error, what: &str) -> AppError {
     match error {
+        // no object of the API is named: there is no such API
+        kube::Error::Api(status) if status.code == 404 && status.details.is_none() => AppError::Refused(format!(
+            "{what}: the cluster knows no UnloadJobs; install redshift-link there, or name another --context"
+        )),
         kube::Error::Api(status) if matches!(status.code, 400..=499) && status.code != 429 => {
             AppError::Refused(format!("{what}: {}", said(error)))
         }

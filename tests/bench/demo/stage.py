@@ -64,8 +64,9 @@ class Stage:
     def unload(self, arguments: str) -> None:
         """Runs `redshift-link unload` as the story shows it, each line as it comes."""
         self.terminal.command(f"redshift-link unload {arguments}")
-        command, both = [str(binary()), "unload", *shlex.split(arguments)], {"stdout": PIPE, "stderr": STDOUT, "text": True}
-        with spawn(command, cwd=folder(), env={**os.environ, "KUBECONFIG": self.cluster.kubeconfig}, **both) as child:
+        command = [str(binary()), "unload", *shlex.split(arguments)]
+        options = {"cwd": folder(), "env": {**os.environ, "KUBECONFIG": self.cluster.kubeconfig}, "text": True}
+        with spawn(command, stdout=PIPE, stderr=STDOUT, **options) as child:
             for line in child.stdout:
                 self.terminal.output(line)
         if child.returncode:
