@@ -80,7 +80,7 @@ def cancel(stage: Stage) -> None:
     terminal.line()
     if left := _keys(stage, ""):
         raise Failure(f"left in the bucket: {left}")
-    terminal.good(f"The second was cancelled and cleaned up in {took:.1f} s. Nothing is left in the bucket.")
+    terminal.good(f"The second came to its end and was cleaned up in {took:.1f} s. Nothing is left in the bucket.")
 
 
 def _job(stage: Stage, name: str) -> dict:
