@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::observability::logs::LogFormat;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use k8s_openapi::jiff::SignedDuration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,9 +17,19 @@ pub struct Cli {
     /// Form of the logs, which go to standard error.
     #[arg(long, global = true, env = "REDSHIFT_LINK_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged, in the form of RUST_LOG.
-    #[arg(long, global = true, env = "REDSHIFT_LINK_LOG", default_value = "warn,redshift_link=info")]
-    pub log: String,
+    /// What is logged, in the form of RUST_LOG. Absent: warn,redshift_link=info; of unload nothing, for it tells by itself
+    /// what happens.
+    #[arg(long, global = true, env = "REDSHIFT_LINK_LOG")]
+    pub log: Option<String>,
+}
+
+impl Cli {
+    /// What is logged.
+    #[must_use]
+    pub fn log(&self) -> &str {
+        let usual = if matches!(self.command, Command::Unload(_)) { "off" } else { "warn,redshift_link=info" };
+        self.log.as_deref().unwrap_or(usual)
+    }
 }
 
 /// The commands.
@@ -40,6 +50,21 @@ pub enum Command {
     Iam(Iam),
     /// List what carries this installation's mark at AWS and belongs to no object. Ends with 2 where there is something.
     Orphans(Orphans),
+    /// Run an UNLOAD as an UnloadJob in the cluster, look at one, or cancel one, with your own rights on UnloadJobs.
+    #[command(subcommand)]
+    Unload(Unload),
+}
+
+/// What is done with jobs.
+#[derive(Debug, Subcommand)]
+pub enum Unload {
+    /// Make a job and follow it to its end. Ends with 0 where it is complete, with 1 where it failed, with 2 where it was
+    /// refused and not made, with 3 where it was suspended or deleted meanwhile, and with 130 after Ctrl-C: the job goes on.
+    Run(UnloadRun),
+    /// Show how far a job is. With --follow until its end, and with the exit codes of `unload run`.
+    Status(UnloadStatus),
+    /// Cancel a job: the statement is ended, and what it wrote is removed. A job that came to its end is left as it is.
+    Cancel(UnloadCancel),
 }
 
 /// What every command needs that speaks to AWS.
@@ -120,6 +145,74 @@ pub struct Orphans {
     /// Regions to look into, beside those of the links that there are.
     #[arg(long)]
     pub region: Vec<String>,
+}
+
+/// Where jobs are.
+#[derive(Args, Clone, Debug)]
+pub struct UnloadCluster {
+    /// Namespace of the job. Absent: that of the manifest, or of the context.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig. Absent: the current one.
+    #[arg(long)]
+    pub context: Option<String>,
+}
+
+/// Settings of `unload run`.
+#[derive(Args, Clone, Debug)]
+pub struct UnloadRun {
+    /// Cluster and namespace.
+    #[command(flatten)]
+    pub cluster: UnloadCluster,
+    /// The manifest, one UnloadJob; `-` for standard input.
+    #[arg(short, long)]
+    pub filename: PathBuf,
+    /// Do not follow the job.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// Settings of `unload status`.
+#[derive(Args, Clone, Debug)]
+pub struct UnloadStatus {
+    /// Cluster and namespace.
+    #[command(flatten)]
+    pub cluster: UnloadCluster,
+    /// Name of the job.
+    pub name: String,
+    /// Follow it to its end.
+    #[arg(long)]
+    pub follow: bool,
+    /// Form of what is printed.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: Format,
+}
+
+/// Form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// A JSON object.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// Settings of `unload cancel`.
+#[derive(Args, Clone, Debug)]
+pub struct UnloadCancel {
+    /// Cluster and namespace.
+    #[command(flatten)]
+    pub cluster: UnloadCluster,
+    /// Name of the job.
+    pub name: String,
+    /// Delete the object too. Without it spec.suspend is set, and the job can be resumed.
+    #[arg(long)]
+    pub delete: bool,
+    /// Wait until nothing of it is under way any more.
+    #[arg(long)]
+    pub wait: bool,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = logs::init(cli.log_format, &cli.log) {
+    if let Err(error) = logs::init(cli.log_format, cli.log()) {
         eprintln!("redshift-link: {error}");
         return ExitCode::FAILURE;
     }
@@ -21,13 +21,14 @@ fn main() -> ExitCode {
             Command::Plan(settings) => app::plan::plan(settings).await,
             Command::Iam(settings) => app::print::iam(settings).await,
             Command::Orphans(settings) => app::orphans::orphans(settings).await,
+            Command::Unload(command) => app::unload::unload(command).await,
         }
     });
     match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("redshift-link: {error}");
-            ExitCode::FAILURE
+            error.code()
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod orphans;
 pub mod plan;
 pub mod print;
 pub mod run;
+pub mod unload;
 
 use crate::aws::accounts::{AccountsError, AccountsWatch};
 use crate::aws::mark::Installation;
@@ -12,6 +13,9 @@ use crate::cli::Place;
 use crate::observability::metrics::Metrics;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config, ResourceExt};
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -27,6 +31,9 @@ pub enum AppError {
     /// A setting cannot be.
     #[error("{0}")]
     Setting(String),
+    /// What the command was given is not taken; nothing was done.
+    #[error("{0}")]
+    Refused(String),
     /// A file or socket.
     #[error("{what}: {error}")]
     Io {
@@ -40,20 +47,45 @@ pub enum AppError {
     Stopped(String),
 }
 
+impl AppError {
+    /// What the process ends with: 2 as for a command line that is wrong, where what it names is.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        if matches!(self, Self::Refused(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    }
+}
+
 impl From<kube::Error> for AppError {
     fn from(error: kube::Error) -> Self {
         Self::Kubernetes(error.to_string())
     }
 }
 
-/// A client for the cluster, with limits on how long an answer may take.
+/// A client for the cluster.
 async fn client() -> Result<Client, AppError> {
-    let mut config = Config::infer().await.map_err(|error| AppError::Kubernetes(error.to_string()))?;
+    let config = Config::infer().await.map_err(|error| AppError::Kubernetes(error.to_string()))?;
+    Ok(Client::try_from(limited(config))?)
+}
+
+/// With limits on how long an answer may take.
+fn limited(mut config: Config) -> Config {
     // above the watch's own end of 290 s; without it a read may hang for ever
     config.read_timeout = Some(Duration::from_secs(310));
     config.connect_timeout = Some(Duration::from_secs(10));
     config.reset_reader_on_write = true;
-    Ok(Client::try_from(config)?)
+    config
+}
+
+/// The text of a file; `-` for standard input.
+fn read(path: &Path) -> Result<String, AppError> {
+    let mut text = String::new();
+    let result = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(path).map(|read| text = read)
+    };
+    result.map_err(|error| AppError::Io { what: path.display().to_string(), error })?;
+    Ok(text)
 }
 
 /// The installation's id: the setting, or the UID of the namespace kube-system.

@@ -1,6 +1,6 @@
 //! `redshift-link plan`: the plan of a manifest, by the same code as in the cluster.
 
-use super::{AppError, client, installation, sdk};
+use super::{AppError, client, installation, read, sdk};
 use crate::api::{CrossAccountRedshiftLink, FINALIZER};
 use crate::aws::accounts::{Accounts, Tenant, allow, watch_file};
 use crate::aws::mark::Installation;
@@ -21,8 +21,6 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,17 +173,6 @@ impl Cluster {
         }
         others
     }
-}
-
-fn read(path: &Path) -> Result<String, AppError> {
-    let mut text = String::new();
-    let result = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(drop)
-    } else {
-        std::fs::read_to_string(path).map(|read| text = read)
-    };
-    result.map_err(|error| AppError::Io { what: path.display().to_string(), error })?;
-    Ok(text)
 }
 
 /// The links of a manifest with any number of objects, in documents or lists.

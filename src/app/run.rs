@@ -261,7 +261,8 @@ fn host_name() -> String {
     format!("{}-{}", name.trim(), std::process::id())
 }
 
-async fn signal() {
+/// Until the process is asked to end.
+pub(super) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;

@@ -23,8 +23,11 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 26] = [
+const PURE: [&str; 30] = [
     "src/api",
+    "src/app/unload/end.rs",
+    "src/app/unload/facts.rs",
+    "src/app/unload/manifest.rs",
     "src/link/plan.rs",
     "src/link/status.rs",
     "src/link/parts",
@@ -37,6 +40,7 @@ const PURE: [&str; 26] = [
     "src/unload/attempt.rs",
     "src/unload/attempts.rs",
     "src/unload/end.rs",
+    "src/unload/history.rs",
     "src/unload/lexer.rs",
     "src/unload/plan.rs",
     "src/unload/query.rs",

@@ -3,6 +3,7 @@
 use crate::bench::control_plane::ControlPlane;
 use crate::bench::root;
 use redshift_link::api::unload::status::EndReason;
+use redshift_link::app::unload::end::remedy;
 use redshift_link::aws::accounts::Accounts;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,6 +49,17 @@ fn every_reason_stands_in_the_list_of_reasons() {
     assert!(found.len() > 40, "{found:?}");
     let missing: Vec<_> = found.iter().filter(|name| !list.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/reasons.md: {missing:?}");
+}
+
+/// What the command line tells to do about a job that failed is what the list of reasons tells.
+#[test]
+fn remedies_of_jobs_are_the_same_everywhere() {
+    let list = text(&root().join("docs/reasons.md"));
+    for reason in EndReason::iter() {
+        let row = format!("| `{}` | ", <&str>::from(reason));
+        let ends = remedy(reason).map_or("| |".to_owned(), |remedy| format!("| {remedy} |"));
+        assert!(list.lines().any(|line| line.starts_with(&row) && line.ends_with(&ends)), "{row}... {ends}");
+    }
 }
 
 #[test]

@@ -1,15 +1,20 @@
 """What the story is played on: a cluster, two AWS accounts, and the controller as a release of the chart would run it."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 from .. import servers
 from ..aws.client import CONSUMER, PRODUCER, Bench
 from ..cluster import Cluster, Helm
 from ..controlplane import assets
+from ..controlplane.process import spawn
+from ..failure import Failure
+from ..program import binary
 from ..release import Release
 from .manifest import Manifest
 from .terminal import Terminal
@@ -55,6 +60,17 @@ class Stage:
         """Runs kubectl as the story shows it."""
         self.terminal.command(f"kubectl {arguments}")
         self.terminal.output(self.cluster.kubectl(*shlex.split(arguments), cwd=folder()).stdout)
+
+    def unload(self, arguments: str) -> None:
+        """Runs `redshift-link unload` as the story shows it, each line as it comes."""
+        self.terminal.command(f"redshift-link unload {arguments}")
+        command = [str(binary()), "unload", *shlex.split(arguments)]
+        options = {"cwd": folder(), "env": {**os.environ, "KUBECONFIG": self.cluster.kubeconfig}, "text": True}
+        with spawn(command, stdout=PIPE, stderr=STDOUT, **options) as child:
+            for line in child.stdout:
+                self.terminal.output(line)
+        if child.returncode:
+            raise Failure(f"it ended with {child.returncode}")
 
 
 @contextmanager

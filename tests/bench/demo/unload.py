@@ -47,8 +47,8 @@ def run(stage: Stage) -> None:
     terminal.line()
     terminal.command("cat stores.yaml")
     terminal.output((folder() / "stores.yaml").read_text())
-    stage.kubectl("apply -f stores.yaml")
-    stage.kubectl(f"wait unload stores -n {namespace} --for=condition=Complete --timeout=90s")
+    stage.unload("run -f stores.yaml")
+    terminal.line()
     stage.kubectl(f"get unload -n {namespace}")
     terminal.line()
     s3, found = stage.aws.admin(CONSUMER, "s3"), []
@@ -69,18 +69,18 @@ def cancel(stage: Stage) -> None:
     terminal, namespace = stage.terminal, stage.manifest.namespace
     stage.aws.post("settings", unload_file_seconds=3)
     _job(stage, "half-way")
-    stage.kubectl("apply -f half-way.yaml")
+    stage.unload("run -f half-way.yaml --detach")
     running = lambda: stage.cluster.get("unload", "half-way", "-n", namespace).get("status", {}).get("state") == "Running"
     eventually(running, "the second statement to run", seconds=60)
-    stage.kubectl(f"get unload half-way -n {namespace}")
+    stage.unload(f"status half-way -n {namespace}")
     began = time.monotonic()
-    stage.kubectl(f"delete unload half-way -n {namespace}")
+    stage.unload(f"cancel half-way -n {namespace} --delete --wait")
     took = time.monotonic() - began
     stage.kubectl(f"delete unload stores -n {namespace}")
     terminal.line()
     if left := _keys(stage, ""):
         raise Failure(f"left in the bucket: {left}")
-    terminal.good(f"The second was cancelled and cleaned up in {took:.1f} s. Nothing is left in the bucket.")
+    terminal.good(f"The second came to its end and was cleaned up in {took:.1f} s. Nothing is left in the bucket.")
 
 
 def _job(stage: Stage, name: str) -> dict:

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 /// How sessions of the program end in the record of calls.
 const SESSION: &str = "/redshift-link-test";
-const LINK: &str = "warehouse";
+pub const LINK: &str = "warehouse";
 const JOB: &str = "stores";
 const ROWS: &[&str] = &["1|Turku", "2|Oulu", "3|Pori"];
 
 /// A link that is ready for unloads into this bucket, over a warehouse with a table of stores.
-async fn ready(test: &str, bucket: &str) -> (Stage, Program) {
+pub async fn ready(test: &str, bucket: &str) -> (Stage, Program) {
     let stage = Stage::set(test).await;
     stage.bucket(bucket).await;
     let rows = ROWS.iter().map(|row| row.replace('|', ", '")).map(|row| format!("({row}')"));
@@ -29,8 +29,8 @@ async fn ready(test: &str, bucket: &str) -> (Stage, Program) {
     (stage, program)
 }
 
-/// The warehouse's own administrator runs a statement.
-async fn as_administrator(stage: &Stage, sql: &str) {
+/// The warehouse's own administrator runs a statement; gives the texts in the first column of its rows.
+pub async fn as_administrator(stage: &Stage, sql: &str) -> Vec<String> {
     let side = &stage.world["producer"];
     let cluster = &stage.pair(0)["producer"];
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -42,14 +42,18 @@ async fn as_administrator(stage: &Stage, sql: &str) {
     loop {
         let found = data.describe_statement().id(&id).wait_time_seconds(5).send().await.expect("described");
         match found.status {
-            Some(StatusString::Finished) => return,
+            Some(StatusString::Finished) if found.has_result_set == Some(true) => {
+                let rows = data.get_statement_result().id(&id).send().await.expect("a result").records;
+                return rows.iter().map(|row| row[0].as_string_value().expect("a text").clone()).collect();
+            }
+            Some(StatusString::Finished) => return vec![],
             Some(StatusString::Failed | StatusString::Aborted) => panic!("{sql}: {:?}", found.error),
             _ => {}
         }
     }
 }
 
-fn job(stage: &Stage, change: impl FnOnce(&mut Value)) -> Value {
+pub fn job(stage: &Stage, change: impl FnOnce(&mut Value)) -> Value {
     let mut job = json!({
         "apiVersion": "redshiftlink.dev/v1alpha1", "kind": "UnloadJob",
         "metadata": {"name": JOB, "namespace": stage.namespace},
@@ -81,7 +85,7 @@ async fn until_deleted(stage: &Stage) {
 }
 
 /// The texts of all files below a prefix of the bucket, by key.
-async fn files(stage: &Stage, bucket: &str, prefix: &str) -> BTreeMap<String, String> {
+pub async fn files(stage: &Stage, bucket: &str, prefix: &str) -> BTreeMap<String, String> {
     let side = &stage.world["consumer"];
     let config = stage.aws.config(&side["admin"], side["region"].as_str().expect("a region")).await;
     let s3 = aws_sdk_s3::Client::new(&config);
@@ -142,10 +146,16 @@ async fn rows_of_the_warehouse_are_read_from_the_consumers_bucket() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_the_warehouse_refuses_is_given_up() {
     let (stage, _program) = ready("unload-refused", "exports-refused").await;
-    stage.apply(&job(&stage, |spec| spec["query"] = "SELECT * FROM stores_of_another".into()));
-    stage.until("the job to fail", || condition(the_job(&stage).as_ref(), "Failed").starts_with("True")).await;
+    let manifest = stage.accounts.with_file_name("refused.yaml");
+    let refused = job(&stage, |spec| spec["query"] = "SELECT * FROM stores_of_another".into());
+    std::fs::write(&manifest, refused.to_string()).expect("a folder for tests");
+    // followed from a terminal, as the commands of `unload_commands` are
+    let (code, text) = stage.run(&["unload", "run", "-f", manifest.to_str().expect("a path")]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("Reason:    StatementFailed") && text.contains("To do:     "), "{text}");
+    assert!(text.contains("stores_of_another"), "the warehouse's own words: {text}");
     let failed = the_job(&stage).expect("there");
-    assert!(failed.to_string().contains("stores_of_another"), "{failed:#}");
+    assert!(condition(Some(&failed), "Failed").starts_with("True"), "{failed:#}");
     assert_eq!(failed["status"]["attempt"], 1, "SQL that is wrong is not tried again: {failed:#}");
     delete(&stage);
     until_deleted(&stage).await;
