@@ -47,6 +47,14 @@ pub enum Next {
     Delete,
 }
 
+impl Next {
+    /// A statement is asked to end, and nothing else is done.
+    #[must_use]
+    pub fn cancels(&self) -> bool {
+        matches!(self, Self::Effects(effects) if matches!(effects[..], [Effect::CancelStatement { .. }]))
+    }
+}
+
 /// How a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stands {
@@ -107,6 +115,10 @@ pub fn plan(request: &Request<'_>, seen: &Seen) -> Result<Plan, BTreeSet<Read>> 
     };
     let Draft { status, checked, by, .. } = draft;
     match step {
+        // a statement takes its time to stop: it is looked at, and not asked again at each look
+        Ok((next, stands)) if next.cancels() && next == Next::Effects(request.executed.to_vec()) => {
+            Ok(Plan { next: Next::Wait(Pace::Waiting), status, stands, checked, by })
+        }
         Ok((next, stands)) => Ok(Plan { next, status, stands, checked, by }),
         Err(Gap::Unread(reads)) => Err(reads),
         Err(Gap::Refused(error)) => {

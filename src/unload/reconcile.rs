@@ -1,5 +1,6 @@
 //! The loop for jobs: observe, plan, act, status. Once around for one object.
 
+use super::count::count;
 use super::plan::{Next, Plan, Trouble, plan};
 use super::request::{Request, is_finished, is_held};
 use super::status::{pace, requested_at, status};
@@ -19,6 +20,7 @@ use crate::link::holds::{Holds, LinkName};
 use crate::link::memory::{Memories, Memory};
 use crate::link::observe::observe;
 use crate::link::status::{Pace, happenings};
+use crate::observability::metrics::Metrics;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -30,6 +32,9 @@ use tokio::time::Instant;
 
 /// A listing may be so much older than the loop that uses it.
 const LISTING_AGE: Duration = Duration::from_secs(5);
+
+/// After so long a statement that was asked to end, and did not, is asked again.
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the loop works with.
 pub struct Loop {
@@ -57,6 +62,8 @@ pub struct Loop {
     pub leads: Box<Leads>,
     /// What is remembered of each object between two loops.
     pub memories: Memories,
+    /// What came of jobs is counted here.
+    pub metrics: Metrics,
 }
 
 /// What one look is about.
@@ -152,7 +159,7 @@ impl Loop {
         self.carry_out(&look, &request, &memory, plan).await
     }
 
-    fn request<'a>(&'a self, look: &Look<'a>, memory: &Memory, abandoned: &'a BTreeSet<AccountId>) -> Request<'a> {
+    fn request<'a>(&'a self, look: &Look<'a>, memory: &'a Memory, abandoned: &'a BTreeSet<AccountId>) -> Request<'a> {
         Request {
             job: look.job,
             link: look.link,
@@ -161,6 +168,7 @@ impl Loop {
             abandoned,
             now: (self.now)(),
             certain: Instant::now() >= memory.certain_from(self.started + self.grace),
+            executed: memory.executed_within(ASKED_AGAIN),
         }
     }
 
@@ -240,6 +248,7 @@ impl Loop {
                 Ok(done) => {
                     tracing::info!(%account, %effect, "executed");
                     if let Done::Statement(id) = done {
+                        self.metrics.submitted();
                         submitted = Some(id);
                     }
                     acted.executed.push(effect);
@@ -274,6 +283,7 @@ impl Loop {
         let mut version = look.version.clone();
         if before != Some(&after) {
             let written = self.kubernetes.apply_status(look.job, &after).await?;
+            count(&self.metrics, before, &after);
             let of_link = look.link.and_then(ResourceExt::resource_version).unwrap_or_default();
             version = Some(format!("{}/{of_link}", written.resource_version().unwrap_or_default()));
             let old = before.map_or(&[][..], |status| &status.conditions);
@@ -297,7 +307,7 @@ impl Loop {
         }
         let pace = match pace(plan, &failures, acted.executed.len()) {
             // it succeeds and changes nothing that can be seen: not for ever at this pace
-            Pace::Soon if self.memories.get(request.uid()).repeats() => Pace::Retry,
+            Pace::Soon if self.memories.get(request.uid()).repeats() && !plan.next.cancels() => Pace::Retry,
             pace => pace,
         };
         let finished = is_finished(Some(&after)) && !request.is_deleted();

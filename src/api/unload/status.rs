@@ -136,7 +136,9 @@ pub enum EndReason {
 }
 
 /// How far a job is.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Serialize, Deserialize, JsonSchema, strum::EnumIter, strum::IntoStaticStr, Clone, Copy, Debug, PartialEq, Eq,
+)]
 pub enum JobState {
     /// Waits for its link, or for its next attempt.
     Pending,

@@ -104,7 +104,6 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
             Service::RedshiftData,
             "ActiveStatementsExceededException"
             | "ActiveSessionsExceededException"
-            | "ActiveWaitingRequestsExceededException"
             | "DatabaseConnectionException"
             | "QueryTimeoutException",
         ) => Class::Transient,
@@ -213,7 +212,6 @@ mod tests {
             (RedshiftData, "ExecuteStatementException", "", Transient),
             (RedshiftData, "ActiveStatementsExceededException", "", Transient),
             (RedshiftData, "ActiveSessionsExceededException", "", Transient),
-            (RedshiftData, "ActiveWaitingRequestsExceededException", "", Transient),
             (RedshiftData, "DatabaseConnectionException", "", Transient),
             (RedshiftData, "QueryTimeoutException", "", Transient),
             (RedshiftData, "ResourceNotFoundException", "", Stale),

@@ -16,8 +16,6 @@ const TOKENS: SignedDuration = SignedDuration::from_hours(8);
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// How long it takes from submitted to started.
 pub const STARTING: Duration = Duration::from_secs(2);
-/// How long a cancellation takes.
-const ABORTING: Duration = Duration::from_secs(2);
 
 /// How a statement ends.
 #[derive(Clone, Debug)]
@@ -37,6 +35,8 @@ pub enum Ending {
 pub struct Warehouse {
     /// How long a statement runs.
     pub takes: Duration,
+    /// How long a cancellation takes.
+    pub aborting: Duration,
     /// How the next statements end, the last one for all that follow.
     pub endings: Vec<Ending>,
     /// An aborted statement writes another file so much later.
@@ -50,6 +50,7 @@ impl Default for Warehouse {
     fn default() -> Self {
         Self {
             takes: Duration::from_secs(45),
+            aborting: Duration::from_secs(2),
             endings: vec![Ending::Finished(vec![("0000_part_00", 700), ("0001_part_00", 500)])],
             writes_on: None,
             afterwards: |_, _, _| {},
@@ -70,7 +71,7 @@ pub struct Run {
     began: Instant,
     takes: Duration,
     ending: Ending,
-    cancelled: Option<Instant>,
+    pub cancelled: Option<Instant>,
     half: bool,
     pub ended: Option<(StatementStatus, Instant)>,
     wrote_on: bool,
@@ -154,7 +155,7 @@ impl State {
             let id = self.next_id("upload");
             self.uploads.insert((bucket.clone(), Upload { key, id }));
         }
-        if let Some(aborts) = run.cancelled.map(|at| at + ABORTING).filter(|aborts| *aborts < ends) {
+        if let Some(aborts) = run.cancelled.map(|at| at + self.warehouse.aborting).filter(|aborts| *aborts < ends) {
             if now >= aborts {
                 run.ended = Some((StatementStatus::Aborted, aborts));
             }
