@@ -179,7 +179,8 @@ impl Loop {
         let fresh = |read: &Read| {
             let own = memory.ended.get(&read.service()).copied().unwrap_or_default();
             // what lies in a bucket tells about a statement only if it was read after the statement
-            let own = if read.service() == Service::S3 { Moment::now() } else { own };
+            let lies_there = read.service() == Service::S3 && !matches!(read, Read::Bucket(..));
+            let own = if lies_there { Moment::now() } else { own };
             Freshness { after: own.max(asked), age: LISTING_AGE }
         };
         let mut seen = Seen::default();

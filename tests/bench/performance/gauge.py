@@ -10,8 +10,8 @@ from ..aws.client import Bench
 from ..failure import Failure
 from ..program import Pod
 
-# The name of sessions in which a cluster does what an UNLOAD asks for.
-WAREHOUSE = "RedshiftIamRoleSession"
+# Who does what an UNLOAD asks of its cluster: the service, and its sessions.
+_OF_A_CLUSTER = ("redshift.amazonaws.com", "/RedshiftIamRoleSession")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,7 +44,7 @@ class Gauge:
     def end(self) -> Used:
         """The phase is over, and the next begins."""
         cpu, aws_cpu, loops = cpu_seconds(self._pid), cpu_seconds(self._aws_pid), self._looped()
-        calls = [call for call in self._aws.get("calls") if not call["caller"].endswith(f"/{WAREHOUSE}")]
+        calls = [call for call in self._aws.get("calls") if not call["caller"].endswith(_OF_A_CLUSTER)]
         writes = sum(call["write"] for call in calls)
         errors = sum(call["status"] is None or call["status"] >= 400 for call in calls)
         used = Used(

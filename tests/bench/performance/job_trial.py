@@ -36,7 +36,7 @@ class JobTrial(Trial):
     def run(self) -> None:
         """All phases."""
         with (
-            self._set_up(1, INTERVAL_SECONDS) as (aws, world, pod, aws_pid),
+            self._set_up(INTERVAL_SECONDS, pairs=1, consumer={"bucket": True}) as (aws, world, pod, aws_pid),
             self._cluster.watch(self._namespace) as links,
             self._cluster.watch(self._namespace, JOBS) as jobs,
         ):
@@ -45,7 +45,7 @@ class JobTrial(Trial):
             the_link = Crowd(links, [LINK])
             crowd = Jobs(jobs, [manifest["metadata"]["name"] for manifest in manifests])
             with self._running([the_link, crowd], pod, aws, aws_pid) as gauge:
-                self._link(the_link, world["pairs"][0]["consumer"]["bucket"])
+                self._link(the_link, world["pairs"][0])
                 self._complete(crowd, gauge, manifests)
                 self._rest(crowd, gauge)
                 self._delete(crowd, gauge)
@@ -59,9 +59,9 @@ class JobTrial(Trial):
             aws.sql(world["pairs"][0]["producer"], sql)
         aws.post("settings", statement_picked_seconds=STATEMENT_SECONDS)
 
-    def _link(self, crowd: Crowd, bucket: str) -> None:
-        manifest = link(LINK)
-        manifest["spec"]["unload"] = {"bucket": bucket, "prefix": PREFIX}
+    def _link(self, crowd: Crowd, pair: dict) -> None:
+        manifest = link(LINK, pair["producer"]["clusterIdentifier"], pair["consumer"]["domainId"])
+        manifest["spec"]["unload"] = {"bucket": pair["consumer"]["bucket"], "prefix": PREFIX}
         self._create(crowd, [manifest])
         crowd.until(crowd.all_ready, "the link to be Ready", self._patience)
 

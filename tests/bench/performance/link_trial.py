@@ -32,7 +32,7 @@ class LinkTrial(Trial):
 
     def run(self) -> None:
         """All phases."""
-        setting = self._set_up(self._pairs, self._interval)
+        setting = self._set_up(self._interval, pairs=self._pairs)
         with setting as (aws, world, pod, aws_pid), self._cluster.watch(self._namespace) as watch:
             manifests = [self._manifest(world, number) for number in range(self._size)]
             crowd = Crowd(watch, [manifest["metadata"]["name"] for manifest in manifests])

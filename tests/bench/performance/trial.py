@@ -28,12 +28,12 @@ class Trial:
         return self._namespace
 
     @contextmanager
-    def _set_up(self, pairs: int, interval: int) -> Iterator[tuple[Bench, dict, Pod, int]]:
+    def _set_up(self, interval: int, **world) -> Iterator[tuple[Bench, dict, Pod, int]]:
         """The namespace and the local AWS: its API, its world, the pod that is to run, and its process. Leaves nothing there."""
         self._cluster.namespace(self._namespace)
         with servers.local_aws() as facts:
             aws = Bench(facts["url"])
-            world = aws.post("world", pairs=pairs)
+            world = aws.post("world", **world)
             pod = self._release.pod(self._folder, "--duration=12h")
             pod.env["REDSHIFT_LINK_INTERVAL"] = f"{interval}s"
             pod.identify(aws, world)
