@@ -309,6 +309,8 @@ impl Loop {
         let pace = match pace(plan, &failures, acted.executed.len()) {
             // it succeeds and changes nothing that can be seen: not for ever at this pace
             Pace::Soon if self.memories.get(request.uid()).repeats() && !plan.next.cancels() => Pace::Retry,
+            // too early to be cancelled: it must not run for long once it does
+            Pace::Retry if plan.next.cancels() => Pace::Running,
             pace => pace,
         };
         let finished = is_finished(Some(&after)) && !request.is_deleted();

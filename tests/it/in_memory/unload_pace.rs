@@ -75,6 +75,21 @@ async fn a_statement_that_stops_slowly_is_asked_once_a_minute() {
     driver.remove("j", "stops slowly").await;
 }
 
+/// Only what runs can be cancelled: one that waits for its turn is cancelled soon after it began.
+#[tokio::test(start_paused = true)]
+async fn a_statement_that_waits_to_run_is_cancelled_soon_after_it_began() {
+    let mut driver = ready().await;
+    driver.aws.state().warehouse.takes = HOUR;
+    driver.aws.state().warehouse.starting = Duration::from_secs(1000);
+    driver.submit("j", job("a", |_| {}));
+    driver.pass(Duration::from_secs(60)).await;
+    driver.kubernetes.delete_job("j");
+    driver.pass(Duration::from_secs(1000)).await;
+    let cancelled = driver.aws.state().warehouse.runs[0].cancelled;
+    assert!(cancelled.is_some(), "it has run for the better part of a minute");
+    driver.remove("j", "waits").await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_jobs_that_run_are_each_looked_at_and_none_waits_for_another() {
     const JOBS: usize = 100;

@@ -14,8 +14,6 @@ use tokio::time::Instant;
 
 const TOKENS: SignedDuration = SignedDuration::from_hours(8);
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
-/// How long it takes from submitted to started.
-pub const STARTING: Duration = Duration::from_secs(2);
 
 /// How a statement ends.
 #[derive(Clone, Debug)]
@@ -35,6 +33,8 @@ pub enum Ending {
 pub struct Warehouse {
     /// How long a statement runs.
     pub takes: Duration,
+    /// How long it takes from submitted to started.
+    pub starting: Duration,
     /// How long a cancellation takes.
     pub aborting: Duration,
     /// How the next statements end, the last one for all that follow.
@@ -50,6 +50,7 @@ impl Default for Warehouse {
     fn default() -> Self {
         Self {
             takes: Duration::from_secs(45),
+            starting: Duration::from_secs(2),
             aborting: Duration::from_secs(2),
             endings: vec![Ending::Finished(vec![("0000_part_00", 700), ("0001_part_00", 500)])],
             writes_on: None,
@@ -70,6 +71,7 @@ pub struct Run {
     created: Timestamp,
     began: Instant,
     takes: Duration,
+    starting: Duration,
     ending: Ending,
     pub cancelled: Option<Instant>,
     half: bool,
@@ -81,8 +83,8 @@ impl Run {
     pub fn status(&self) -> StatementStatus {
         match self.ended {
             Some((status, _)) => status,
-            None if self.began.elapsed() < STARTING / 2 => StatementStatus::Submitted,
-            None if self.began.elapsed() < STARTING => StatementStatus::Picked,
+            None if self.began.elapsed() < self.starting / 2 => StatementStatus::Submitted,
+            None if self.began.elapsed() < self.starting => StatementStatus::Picked,
             None => StatementStatus::Started,
         }
     }
@@ -216,6 +218,7 @@ impl State {
             created: clock(),
             began: Instant::now(),
             takes: self.warehouse.takes,
+            starting: self.warehouse.starting,
             ending,
             cancelled: None,
             half: false,
