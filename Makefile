@@ -58,11 +58,11 @@ sweeps: program control-plane python-packages ## what of the sweeps takes too lo
 	@cargo test --locked --test it -- --ignored --nocapture --test-threads=2
 
 .PHONY: bench
-bench: control-plane python-packages ## time, calls, CPU and memory for 1, 50 and 500 links, release build; LINKS=1,50
+bench: control-plane python-packages ## time, calls, CPU and memory for 1, 50 and 500 links and 200 jobs, release build; LINKS=1,50 JOBS=50
 	@echo "== $$(date +%T) the release build"
 	@cargo build --locked --release
 	@REDSHIFT_LINK_BINARY="$(CARGO_TARGET_DIR)/release/redshift-link" $(PYTHON) -m bench.performance \
-		$(if $(LINKS),--links $(LINKS)) $(if $(JSON),--json $(JSON))
+		$(if $(LINKS),--links $(LINKS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(JSON),--json $(JSON))
 
 .PHONY: generated
 generated: program ## writes the generated files anew

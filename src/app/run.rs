@@ -97,6 +97,7 @@ pub async fn run(settings: Run) -> Result<ExitCode, AppError> {
         now: Timestamp::now,
         leads: Box::new(move |duration| of_jobs.covers(duration)),
         memories: Memories::default(),
+        metrics: metrics.clone(),
     });
     let around = Arc::new(Loop {
         reads: SharedReads::new(sdk.clone()),

@@ -27,8 +27,17 @@ pub enum Gap {
 /// What was found, by id. An id that is not in it is not there.
 pub type Found<K, V> = BTreeMap<K, V>;
 
+/// Reads of a kind are shared, unless they are `single`.
+macro_rules! lane {
+    ($id:ty, $answer:ty) => { super::shared::Lane<$id, $answer> };
+    ($id:ty, $answer:ty, single) => { super::shared::Single<$id, $answer> };
+}
+
 macro_rules! reads {
-    ($($(#[$doc:meta])* $method:ident: $kind:ident($id:ty) -> $answer:ty, $service:ident [$($operation:literal),+];)+) => {
+    ($(
+        $(#[$doc:meta])*
+        $method:ident: $kind:ident($id:ty) -> $answer:ty, $service:ident [$($operation:literal),+] $(, $single:ident)?;
+    )+) => {
         /// One thing to be read.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Read {
@@ -90,14 +99,14 @@ macro_rules! reads {
             $((stringify!($method), &[$(Operation::new(Service::$service, $operation)),+]),)+
         ];
 
-        /// Listings in flight and just finished, one lane for each kind of read (see [`super::shared`]).
+        /// Reads in flight and just finished, one lane for each kind (see [`super::shared`]).
         #[derive(Default)]
         pub(super) struct Lanes {
-            $($method: super::shared::Lane<$id, $answer>,)+
+            $($method: lane!($id, $answer $(, $single)?),)+
         }
 
         impl Lanes {
-            /// Answers `read` by a listing that is fresh enough.
+            /// Answers `read` by a call that is fresh enough.
             pub(super) async fn answer(&self, source: &dyn Reads, read: Read, wanted: super::moment::Freshness) -> Answer {
                 match read {
                     $(Read::$kind(at, id) => {
@@ -178,17 +187,17 @@ reads! {
     /// The policy of a KMS key of the account, by ARN.
     key_policy: KeyPolicy(String) -> Option<String>, Kms ["GetKeyPolicy"];
     /// The objects below a prefix of a bucket, all of them.
-    objects: Objects((String, String)) -> Listing, S3 ["ListObjectsV2"];
+    objects: Objects((String, String)) -> Listing, S3 ["ListObjectsV2"], single;
     /// All versions and delete markers below a prefix of a bucket.
-    object_versions: ObjectVersions((String, String)) -> BTreeSet<ObjectVersion>, S3 ["ListObjectVersions"];
+    object_versions: ObjectVersions((String, String)) -> BTreeSet<ObjectVersion>, S3 ["ListObjectVersions"], single;
     /// Uploads in parts below a prefix of a bucket that were not ended.
-    uploads: Uploads((String, String)) -> BTreeSet<Upload>, S3 ["ListMultipartUploads"];
+    uploads: Uploads((String, String)) -> BTreeSet<Upload>, S3 ["ListMultipartUploads"], single;
     /// The text of a small object, by bucket and key. One of more than 64 KiB is refused.
-    object_text: ObjectText((String, String)) -> Option<String>, S3 ["GetObject"];
+    object_text: ObjectText((String, String)) -> Option<String>, S3 ["GetObject"], single;
     /// The manifest of an UNLOAD, by bucket and key.
-    manifest: Manifest((String, String)) -> Option<Result<Manifest, String>>, S3 ["GetObject"];
-    /// A statement, by the role that submitted it and its id. Waits a while for its end.
-    statement: Statement((String, String)) -> Option<Statement>, RedshiftData ["DescribeStatement"];
+    manifest: Manifest((String, String)) -> Option<Result<Manifest, String>>, S3 ["GetObject"], single;
+    /// A statement as it stands, by the role that submitted it and its id.
+    statement: Statement((String, String)) -> Option<Statement>, RedshiftData ["DescribeStatement"], single;
     /// The statements whose names begin with a text, by the role that submitted them, the cluster and that text; all
     /// that the API still knows, in every state.
     statements_named: StatementsNamed((String, String, String)) -> Vec<Statement>, RedshiftData ["ListStatements"];

@@ -1,7 +1,8 @@
 //! One listing serves many loops.
 //!
 //! Loops that want things of the same kind from the same account and region at the same time are answered by one call,
-//! and a loop may use any answer whose call began after the moment that it names.
+//! and a loop may use any answer whose call began after the moment that it names. What belongs to one object alone is not
+//! shared: there would be nobody to share it with, and the slowest would keep all others waiting.
 
 use super::error::{Class, Look};
 use super::moment::{Began, Freshness};
@@ -9,6 +10,7 @@ use super::read::{Answer, Found, Lanes, Read, Reads};
 use super::scope::Scope;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +37,24 @@ impl SharedReads {
             self.lanes.answer(self.source.as_ref(), read, wanted)
         });
         join_all(answers).await
+    }
+}
+
+/// Reads of things that one loop alone asks for: each is a call of its own, and waits for no other.
+pub(super) struct Single<K, V>(PhantomData<fn(K) -> V>);
+
+impl<K, V> Default for Single<K, V> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<K: Ord + Clone, V: Default> Single<K, V> {
+    pub(super) async fn get<F>(&self, _: &Scope, id: K, _: Freshness, call: impl Fn(BTreeSet<K>) -> F) -> Look<V>
+    where
+        F: Future<Output = Look<Found<K, V>>>,
+    {
+        Ok(call(BTreeSet::from([id.clone()])).await?.remove(&id).unwrap_or_default())
     }
 }
 

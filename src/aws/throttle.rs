@@ -35,7 +35,14 @@ const fn limit(operation: Operation, writes: bool) -> (f64, f64) {
         (Service::Iam, false) => (15.0, 60.0),
         (Service::Iam, true) => (8.0, 40.0),
         (Service::Sts, _) => (20.0, 100.0),
-        (Service::Redshift | Service::SageMaker | Service::S3 | Service::Kms | Service::RedshiftData, _) => (5.0, 40.0),
+        // thousands a second, for each prefix
+        (Service::S3, _) => (100.0, 200.0),
+        (Service::RedshiftData, _) => match operation.name.as_bytes() {
+            b"DescribeStatement" => (50.0, 50.0),
+            b"ExecuteStatement" => (15.0, 15.0),
+            _ => (3.0, 10.0),
+        },
+        (Service::Redshift | Service::SageMaker | Service::Kms, _) => (5.0, 40.0),
     }
 }
 
@@ -134,5 +141,24 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(buckets.take(place, CALL, true, Duration::ZERO), Some(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_at_statements_do_not_wait_for_listings_of_them() {
+        let (buckets, account) = (Buckets::default(), AccountId("1".into()));
+        let take = |name| {
+            let call = Operation::new(Service::RedshiftData, name);
+            buckets.take((&account, None), call, false, Duration::MAX).unwrap()
+        };
+        for second in 0..20 {
+            // a thousand jobs, each of which is looked at every 20 seconds
+            for _ in 0..50 {
+                assert!(take("DescribeStatement") < Duration::from_secs(1), "{second}");
+            }
+            take("ListStatements");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let waits: Vec<_> = (0..40).map(|_| take("ListStatements")).collect();
+        assert_eq!(waits[39], Duration::from_secs(10), "ten at once, the others at three a second");
     }
 }

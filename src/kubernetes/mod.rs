@@ -32,6 +32,14 @@ pub struct KubernetesError {
     pub class: Class,
 }
 
+impl KubernetesError {
+    /// How a loop that it broke off is counted.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        if self.class == Class::Stale { "stale" } else { "kubernetes_error" }
+    }
+}
+
 /// What the loop does to Kubernetes.
 #[async_trait]
 pub trait Kubernetes: Send + Sync {

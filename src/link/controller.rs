@@ -3,7 +3,6 @@
 use super::reconcile::Loop;
 use crate::api::CrossAccountRedshiftLink;
 use crate::api::conditions::{self, types};
-use crate::aws::error::Class;
 use crate::kubernetes::KubernetesError;
 use crate::observability::metrics::Metrics;
 use futures::StreamExt;
@@ -141,11 +140,10 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
     let result = tokio::time::timeout(LOOP_TIMEOUT, context.around.reconcile(link)).await;
     let label = match &result {
         Ok(Ok(_)) => "ok",
-        Ok(Err(error)) if error.class == Class::Stale => "stale",
-        Ok(Err(_)) => "kubernetes_error",
+        Ok(Err(error)) => error.label(),
         Err(_) => "timeout",
     };
-    context.metrics.looped(began.elapsed(), label);
+    context.metrics.looped("link", began.elapsed(), label);
     match result {
         Ok(Ok(Some(rest))) => Ok(Action::requeue(rest)),
         Ok(Ok(None)) => Ok(Action::await_change()),

@@ -17,6 +17,7 @@ const SOON: Duration = Duration::from_millis(500);
 /// A view that is old again after so many looks is not merely old.
 const STALE_IN_A_ROW: u32 = 3;
 const WAITING_AT_MOST: Duration = Duration::from_secs(15);
+const RUNNING_AT_MOST: Duration = Duration::from_secs(20);
 const RETRY_AT_MOST: Duration = Duration::from_secs(300);
 
 /// The memories of all objects.
@@ -38,8 +39,9 @@ pub struct Memory {
     uncertain_until: Option<Instant>,
     /// Until when what we made may not be seen yet: AWS shows own writes late.
     unseen_until: Option<Instant>,
-    /// What the last loop executed, and whether the one before executed the same.
+    /// What the last loop that acted executed, when, and whether the one before executed the same.
     executed: Vec<Effect>,
+    executed_at: Instant,
     repeats: bool,
     /// The version of the object, and the accounts, that the last loop ended with.
     ended_with: Option<(Option<String>, Arc<Accounts>)>,
@@ -55,6 +57,7 @@ impl Default for Memory {
             uncertain_until: None,
             unseen_until: None,
             executed: vec![],
+            executed_at: Instant::now(),
             repeats: false,
             ended_with: None,
         }
@@ -117,6 +120,13 @@ impl Memory {
         }
         self.repeats = !acted.executed.is_empty() && acted.executed == self.executed;
         self.executed.clone_from(&acted.executed);
+        self.executed_at = Instant::now();
+    }
+
+    /// What was executed last, where that is less than so long ago.
+    #[must_use]
+    pub fn executed_within(&self, time: Duration) -> &[Effect] {
+        if self.executed_at.elapsed() < time { &self.executed } else { &[] }
     }
 
     /// The last loop executed the very effects of the one before: they succeed, and are not seen to have any.
@@ -152,12 +162,13 @@ impl Memory {
         let attempts = self.attempts;
         self.attempts = match pace {
             Pace::Soon | Pace::Settled => 0,
-            Pace::Stale | Pace::Waiting | Pace::Retry | Pace::Slow => attempts.saturating_add(1),
+            Pace::Stale | Pace::Waiting | Pace::Running | Pace::Retry | Pace::Slow => attempts.saturating_add(1),
         };
         match pace {
             Pace::Soon => SOON,
             Pace::Stale if attempts < STALE_IN_A_ROW => SOON,
             Pace::Waiting => steps(SOON, WAITING_AT_MOST, attempts),
+            Pace::Running => steps(SOON, RUNNING_AT_MOST, attempts),
             Pace::Stale | Pace::Retry => steps(Duration::from_secs(1), RETRY_AT_MOST.min(interval), attempts),
             Pace::Slow => spread(interval / 5, uid, attempts),
             Pace::Settled => spread(interval, uid, 0),

@@ -49,6 +49,8 @@ pub enum Pace {
     Stale,
     /// Something comes right by itself: sooner at first, then less often.
     Waiting,
+    /// A statement runs: sooner at first, then a few times a minute.
+    Running,
     /// A call is to be tried again.
     Retry,
     /// A human has to act.

@@ -1,8 +1,10 @@
 //! The watch on jobs: which object is looked at when.
 
 use super::reconcile::Loop;
+use crate::api::unload::status::JobState;
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
 use crate::kubernetes::KubernetesError;
+use crate::observability::metrics::Metrics;
 use futures::StreamExt;
 use futures::stream::Stream;
 use kube::api::{Api, ListParams, PartialObjectMeta};
@@ -11,13 +13,17 @@ use kube::runtime::controller::{Action, Config, Controller, Error as ControllerE
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use strum::IntoEnumIterator;
 use tokio_util::sync::CancellationToken;
 
 /// A loop that takes longer is dropped and begun anew: every wait in it has a limit of its own, this is the last one.
 const LOOP_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Counts are as old as this at most.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 /// The object as the watch sees it: one that cannot be read must not end the watch for all others.
 type Guarded = DeserializeGuard<UnloadJob>;
@@ -65,7 +71,8 @@ pub async fn run(
     let controller = Controller::new(jobs, watcher::Config::default());
     let store = controller.store();
     let of_link = store.clone();
-    controller
+    let counted = count(store.clone(), around.metrics.clone());
+    let controlled = controller
         .with_config(Config::default().concurrency(workers))
         .watches(links, watcher::Config::default(), move |link| jobs_of(&of_link, &link))
         .reconcile_all_on(again)
@@ -81,8 +88,28 @@ pub async fn run(
                 Err(error) => tracing::warn!(%error, "watch"),
             }
             std::future::ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        () = controlled => {}
+        () = counted => {}
+    }
+}
+
+/// Counts the jobs by how far they are, for as long as the controller runs.
+async fn count(store: Store<Guarded>, metrics: Metrics) {
+    let states: Vec<&str> = JobState::iter().map(Into::into).chain(["absent", "unreadable"]).collect();
+    loop {
+        let mut counts: BTreeMap<&'static str, usize> = states.iter().map(|state| (*state, 0)).collect();
+        for guarded in store.state() {
+            let state = match &guarded.0 {
+                Err(_) => "unreadable",
+                Ok(job) => job.status.as_ref().and_then(|status| status.state).map_or("absent", Into::into),
+            };
+            *counts.entry(state).or_default() += 1;
+        }
+        counts.into_iter().for_each(|(state, count)| metrics.set_jobs(state, count));
+        tokio::time::sleep(COUNT_EVERY).await;
+    }
 }
 
 /// The jobs that name a link: they wait for it, or have to let it go.
@@ -110,7 +137,15 @@ async fn reconcile(guarded: Arc<Guarded>, around: Arc<Loop>) -> Result<Action, F
         around.cannot_read(&error.metadata);
         Failure::Unreadable(error.error.clone())
     })?;
-    match tokio::time::timeout(LOOP_TIMEOUT, around.reconcile(job)).await {
+    let began = std::time::Instant::now();
+    let result = tokio::time::timeout(LOOP_TIMEOUT, around.reconcile(job)).await;
+    let label = match &result {
+        Ok(Ok(_)) => "ok",
+        Ok(Err(error)) => error.label(),
+        Err(_) => "timeout",
+    };
+    around.metrics.looped("job", began.elapsed(), label);
+    match result {
         Ok(Ok(Some(rest))) => Ok(Action::requeue(rest)),
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Err(error)) => Err(error.into()),

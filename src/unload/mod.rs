@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod attempts;
 pub mod controller;
+mod count;
 pub mod end;
 mod history;
 pub mod lexer;

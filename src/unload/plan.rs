@@ -43,6 +43,10 @@ pub fn plan(request: &Request<'_>, seen: &Seen) -> Result<Plan, BTreeSet<Read>> 
     };
     let Draft { status, checked, by, .. } = draft;
     match step {
+        // a statement takes its time to stop: it is looked at, and not asked again at each look
+        Ok((next, stands)) if next.cancels() && next == Next::Effects(request.executed.to_vec()) => {
+            Ok(Plan { next: Next::Wait(Pace::Waiting), status, stands, checked, by })
+        }
         Ok((next, stands)) => Ok(Plan { next, status, stands, checked, by }),
         Err(Gap::Unread(reads)) => Err(reads),
         Err(Gap::Refused(error)) => {

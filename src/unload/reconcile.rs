@@ -1,5 +1,6 @@
 //! The loop for jobs: observe, plan, act, status. Once around for one object.
 
+use super::count::count;
 use super::plan::{Plan, plan};
 use super::request::{Request, is_finished, is_held};
 use super::status::{pace, requested_at, status};
@@ -20,6 +21,7 @@ use crate::link::holds::{Holds, LinkName};
 use crate::link::memory::{Memories, Memory};
 use crate::link::observe::observe;
 use crate::link::status::{Pace, happenings};
+use crate::observability::metrics::Metrics;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -31,6 +33,9 @@ use tokio::time::Instant;
 
 /// A listing may be so much older than the loop that uses it.
 const LISTING_AGE: Duration = Duration::from_secs(5);
+
+/// After so long a statement that was asked to end, and did not, is asked again.
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the loop works with.
 pub struct Loop {
@@ -58,6 +63,8 @@ pub struct Loop {
     pub leads: Box<Leads>,
     /// What is remembered of each object between two loops.
     pub memories: Memories,
+    /// What came of jobs is counted here.
+    pub metrics: Metrics,
 }
 
 /// What one look is about.
@@ -153,7 +160,7 @@ impl Loop {
         self.carry_out(&look, &request, &memory, plan).await
     }
 
-    fn request<'a>(&'a self, look: &Look<'a>, memory: &Memory, abandoned: &'a BTreeSet<AccountId>) -> Request<'a> {
+    fn request<'a>(&'a self, look: &Look<'a>, memory: &'a Memory, abandoned: &'a BTreeSet<AccountId>) -> Request<'a> {
         Request {
             job: look.job,
             link: look.link,
@@ -162,6 +169,7 @@ impl Loop {
             abandoned,
             now: (self.now)(),
             certain: Instant::now() >= memory.certain_from(self.started + self.grace),
+            executed: memory.executed_within(ASKED_AGAIN),
         }
     }
 
@@ -172,7 +180,8 @@ impl Loop {
         let fresh = |read: &Read| {
             let own = memory.ended.get(&read.service()).copied().unwrap_or_default();
             // what lies in a bucket tells about a statement only if it was read after the statement
-            let own = if read.service() == Service::S3 { Moment::now() } else { own };
+            let lies_there = read.service() == Service::S3 && !matches!(read, Read::Bucket(..));
+            let own = if lies_there { Moment::now() } else { own };
             Freshness { after: own.max(asked), age: LISTING_AGE }
         };
         let mut seen = Seen::default();
@@ -217,6 +226,7 @@ impl Loop {
                 let submitted = self.act(effects.clone(), &mut acted).await;
                 // the history is asked by a statement, too
                 if let Some((_, id)) = submitted.filter(|(name, _)| plan.status.statement_name.as_ref() == Some(name)) {
+                    self.metrics.submitted();
                     plan.status.statement_id = Some(id);
                     plan.status.state = Some(JobState::Running);
                 }
@@ -276,6 +286,7 @@ impl Loop {
         let mut version = look.version.clone();
         if before != Some(&after) {
             let written = self.kubernetes.apply_status(look.job, &after).await?;
+            count(&self.metrics, before, &after);
             let of_link = look.link.and_then(ResourceExt::resource_version).unwrap_or_default();
             version = Some(format!("{}/{of_link}", written.resource_version().unwrap_or_default()));
             let old = before.map_or(&[][..], |status| &status.conditions);
@@ -299,7 +310,9 @@ impl Loop {
         }
         let pace = match pace(plan, &failures, acted.executed.len()) {
             // it succeeds and changes nothing that can be seen: not for ever at this pace
-            Pace::Soon if self.memories.get(request.uid()).repeats() => Pace::Retry,
+            Pace::Soon if self.memories.get(request.uid()).repeats() && !plan.next.cancels() => Pace::Retry,
+            // too early to be cancelled: it must not run for long once it does
+            Pace::Retry if plan.next.cancels() => Pace::Running,
             pace => pace,
         };
         let finished = is_finished(Some(&after)) && !request.is_deleted();

@@ -5,6 +5,7 @@ use crate::api::conditions::{self, types};
 use crate::api::link::{Mode, OnTeardown};
 use crate::api::unload::status::{EndReason, JobState, UnloadJobStatus};
 use crate::api::{CrossAccountRedshiftLink, JOB_FINALIZER, PLACE, UnloadJob};
+use crate::aws::effect::Effect;
 use crate::aws::mark::Installation;
 use crate::aws::scope::{AccountId, Scope};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -28,6 +29,8 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// What a look does not show is not there: no call of ours can still be executed, or be not yet seen.
     pub certain: bool,
+    /// What was executed a moment ago.
+    pub executed: &'a [Effect],
 }
 
 /// Why a statement that runs is to end.

@@ -29,6 +29,14 @@ pub enum Next {
     Delete,
 }
 
+impl Next {
+    /// A statement is asked to end, and nothing else is done.
+    #[must_use]
+    pub fn cancels(&self) -> bool {
+        matches!(self, Self::Effects(effects) if matches!(effects[..], [Effect::CancelStatement { .. }]))
+    }
+}
+
 /// How a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stands {

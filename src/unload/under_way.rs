@@ -59,7 +59,7 @@ fn at_warehouse(
             }
             progress(draft, seen, attempts)?;
             let message = format!("statement {} runs", statement.id);
-            Ok((Next::Wait(Pace::Waiting), Stands::Working("Running", message)))
+            Ok((Next::Wait(Pace::Running), Stands::Working("Running", message)))
         }
     }
 }

@@ -15,6 +15,7 @@ from .failure import Failure
 
 GROUP = "redshiftlink.dev"
 LINKS = "crossaccountredshiftlinks"
+JOBS = "unloadjobs"
 SECONDS = 120
 
 
@@ -67,9 +68,9 @@ class Cluster:
         return self._helm(*arguments, kubeconfig=self.kubeconfig, **options)
 
     @contextmanager
-    def watch(self, namespace: str) -> Iterator["Watch"]:
-        """Follows the links of a namespace, from those that are there on."""
-        path = f"/apis/{GROUP}/v1alpha1/namespaces/{namespace}/{LINKS}?watch=true"
+    def watch(self, namespace: str, kind: str = LINKS) -> Iterator["Watch"]:
+        """Follows the objects of a kind in a namespace, from those that are there on."""
+        path = f"/apis/{GROUP}/v1alpha1/namespaces/{namespace}/{kind}?watch=true"
         child = spawn(self.command("get", "--raw", path), stdout=subprocess.PIPE)
         try:
             yield Watch(child.stdout.fileno())

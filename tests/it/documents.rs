@@ -63,6 +63,16 @@ fn remedies_of_jobs_are_the_same_everywhere() {
 }
 
 #[test]
+fn every_metric_stands_in_the_list_of_metrics() {
+    let list = text(&root().join("charts/redshift-link/README.md"));
+    let code = text(&root().join("src/observability/metrics.rs"));
+    let names: Vec<&str> = code.split(".register(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !list.contains(&format!("`redshift_link_{name}"))).collect();
+    assert!(missing.is_empty(), "not in charts/redshift-link/README.md: {missing:?}");
+}
+
+#[test]
 fn every_example_is_taken() {
     let plane = ControlPlane::shared();
     plane.namespace("examples");

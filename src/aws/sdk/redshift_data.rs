@@ -10,12 +10,10 @@ use aws_sdk_redshiftdata::types::{StatementData, StatusString};
 use aws_smithy_types::DateTime;
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DESCRIBE_STATEMENT: Operation = Operation::new(Service::RedshiftData, "DescribeStatement");
 const LIST_STATEMENTS: Operation = Operation::new(Service::RedshiftData, "ListStatements");
-/// How long AWS may wait for the end of a statement before it answers. Others who ask meanwhile wait as well.
-const WAIT_SECONDS: i32 = 10;
 /// The longest page that there is.
 const PAGE: i32 = 100;
 
@@ -24,7 +22,6 @@ pub(super) async fn statements(
     at: &Scope,
     ids: &BTreeSet<(String, String)>,
 ) -> Look<Found<(String, String), Option<Statement>>> {
-    // each may wait for its end
     let looks = join_all(ids.iter().map(|(role_arn, id)| statement(sdk, at, role_arn, id))).await;
     ids.iter().cloned().zip(looks).map(|(id, look)| Ok((id, look?))).collect()
 }
@@ -32,14 +29,8 @@ pub(super) async fn statements(
 async fn statement(sdk: &Sdk, at: &Scope, role_arn: &str, id: &str) -> Look<Option<Statement>> {
     let StatementsClient { reads, .. } = sdk.sessions.statements(at, role_arn).await?;
     let call = Call::read(at, DESCRIBE_STATEMENT, id);
-    let waiting = reads.describe_statement().id(id).wait_time_seconds(WAIT_SECONDS).send();
-    let answer = match absent(sdk.call(call, waiting).await) {
-        // too many wait: it is asked without
-        Err(error) if error.code == "ActiveWaitingRequestsExceededException" => {
-            absent(sdk.call(call, reads.describe_statement().id(id).send()).await)?
-        }
-        answer => answer?,
-    };
+    // WaitTimeSeconds is not used: a loop that waits for the end of a statement does not hear that it is to be cancelled
+    let answer = absent(sdk.call(call, reads.describe_statement().id(id).send()).await)?;
     Ok(answer.map(|found| Statement {
         id: found.id,
         name: String::new(),
@@ -56,24 +47,60 @@ pub(super) async fn named(
     at: &Scope,
     ids: &BTreeSet<(String, String, String)>,
 ) -> Look<Found<(String, String, String), Vec<Statement>>> {
-    let mut found = Found::new();
+    let mut of_role = BTreeMap::<(&String, &String), Vec<&str>>::new();
     for (role_arn, cluster, name) in ids {
-        let StatementsClient { reads, .. } = sdk.sessions.statements(at, role_arn).await?;
-        let (mut all, mut next) = (vec![], None);
-        loop {
-            // without a status only those that finished are listed (docs/aws-behaviour.md#statements)
-            let request = reads.list_statements().statement_name(name).status(StatusString::All).role_level(true);
-            let request = request.cluster_identifier(cluster).max_results(PAGE).set_next_token(next);
-            let page = sdk.call(Call::read(at, LIST_STATEMENTS, name), request.send()).await?;
-            all.extend(page.statements.into_iter().map(plain));
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                break;
-            }
+        of_role.entry((role_arn, cluster)).or_default().push(name);
+    }
+    let mut found = Found::new();
+    for ((role_arn, cluster), names) in of_role {
+        // what the names begin with is listed once for all, unless so much else begins so that single ones cost less
+        let most = if names.len() > 1 { names.len() } else { usize::MAX };
+        let all = match common_start(&names) {
+            "" => None,
+            start => listed(sdk, at, (role_arn, cluster), start, most).await?,
+        };
+        for name in names {
+            let named = match &all {
+                Some(all) => all.iter().filter(|statement| statement.name.starts_with(name)).cloned().collect(),
+                None => listed(sdk, at, (role_arn, cluster), name, usize::MAX).await?.unwrap_or_default(),
+            };
+            found.insert((role_arn.clone(), cluster.clone(), name.to_owned()), named);
         }
-        found.insert((role_arn.clone(), cluster.clone(), name.clone()), all);
     }
     Ok(found)
+}
+
+/// All statements of a role whose names begin so; none where they fill more than so many pages.
+async fn listed(
+    sdk: &Sdk,
+    at: &Scope,
+    (role_arn, cluster): (&str, &str),
+    start: &str,
+    most: usize,
+) -> Look<Option<Vec<Statement>>> {
+    let StatementsClient { reads, .. } = sdk.sessions.statements(at, role_arn).await?;
+    let (mut all, mut next) = (vec![], None);
+    for _ in 0..most {
+        // without a status only those that finished are listed (docs/aws-behaviour.md#statements)
+        let request = reads.list_statements().statement_name(start).status(StatusString::All).role_level(true);
+        let request = request.cluster_identifier(cluster).max_results(PAGE).set_next_token(next);
+        let page = sdk.call(Call::read(at, LIST_STATEMENTS, start), request.send()).await?;
+        all.extend(page.statements.into_iter().map(plain));
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(Some(all));
+        }
+    }
+    Ok(None)
+}
+
+/// What all of these begin with.
+fn common_start<'a>(names: &[&'a str]) -> &'a str {
+    let Some((first, others)) = names.split_first() else { return "" };
+    let differs =
+        |&(at, c): &(usize, char)| !others.iter().all(|name| name[..].get(at..).is_some_and(|n| n.starts_with(c)));
+    let end = first.char_indices().find(differs).map_or(first.len(), |(at, _)| at);
+    &first[..end]
 }
 
 fn plain(data: StatementData) -> Statement {
@@ -102,4 +129,23 @@ fn status(status: Option<&StatusString>) -> StatementStatus {
 
 fn moment(at: Option<&DateTime>) -> Option<Timestamp> {
     Timestamp::from_millisecond(at?.to_millis().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_start;
+
+    #[test]
+    fn what_names_have_in_common() {
+        let rows: [(&[&str], &str); 5] = [
+            (&[], ""),
+            (&["ml/a/u1/1;"], "ml/a/u1/1;"),
+            (&["ml/a/u1/1;", "ml/b/u2/1;", "ml/a/u3/1;"], "ml/"),
+            (&["ml/a/1;", "ml/a/1"], "ml/a/1"),
+            (&["ä1", "ö1"], ""),
+        ];
+        for (names, common) in rows {
+            assert_eq!(common_start(names), common, "{names:?}");
+        }
+    }
 }

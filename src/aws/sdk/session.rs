@@ -29,8 +29,6 @@ const REFUSAL_KEPT: Duration = Duration::from_secs(5);
 /// A session that ended before its time is not given up more often than this.
 const REENTERED_AFTER: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// One attempt of a call that may wait at AWS.
-const PATIENT_ATTEMPT: Duration = Duration::from_secs(25);
 
 /// The controller's own identity, as the SDK finds it (pod identity, web identity, environment).
 #[derive(Clone)]
@@ -72,7 +70,7 @@ struct Door {
     roles: tokio::sync::Mutex<HashMap<(String, Region), (SystemTime, StatementsClient)>>,
 }
 
-/// The Data API, as one role sees it: reads may wait, and writes are never repeated.
+/// The Data API, as one role sees it: reads are tried again, writes are not.
 #[derive(Clone)]
 pub(super) struct StatementsClient {
     pub reads: aws_sdk_redshiftdata::Client,
@@ -194,8 +192,6 @@ impl Sessions {
             Call { account: &at.account, region: None, operation: ASSUME_ROLE, resource: role_arn, writes: false };
         let (credentials, expires) = self.take_on(&account, call, role_arn, None).await?;
         let reads = self.config(&at.region, Some(SharedCredentialsProvider::new(credentials)));
-        let patient = TimeoutConfig::builder().operation_attempt_timeout(PATIENT_ATTEMPT).build();
-        let reads = reads.into_builder().timeout_config(patient).build();
         let writes = reads.clone().into_builder().retry_config(RetryConfig::disabled()).build();
         let client = StatementsClient {
             reads: aws_sdk_redshiftdata::Client::new(&reads),

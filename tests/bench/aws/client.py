@@ -39,6 +39,15 @@ class Bench:
             raise Failure(f"{response.request.method} {response.url}: {response.text}")
         return response.json()
 
+    def sql(self, cluster, text):
+        """The administrator of a cluster of the world runs a statement."""
+        data, where = self.admin(PRODUCER, "redshift-data"), {"ClusterIdentifier": cluster["clusterIdentifier"]}
+        where |= {"Database": cluster["database"], "DbUser": cluster["masterUsername"]}
+        statement = data.execute_statement(Sql=text, **where)["Id"]
+        while (found := data.describe_statement(Id=statement, WaitTimeSeconds=5))["Status"] != "FINISHED":
+            if found["Status"] in ("FAILED", "ABORTED"):
+                raise Failure(f"{text}: {found.get('Error')}")
+
     def _new_client(self, service, region, key, secret, token, timeout):
         return self._boto.client(
             service,

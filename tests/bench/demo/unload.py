@@ -4,7 +4,7 @@ import time
 
 import yaml
 
-from ..aws.client import CONSUMER, PRODUCER
+from ..aws.client import CONSUMER
 from ..failure import Failure
 from ..servers import ROOT, eventually
 from .stage import Stage, folder
@@ -31,7 +31,7 @@ def prepare(stage: Stage) -> None:
     terminal.line()
     for sql in TABLE:
         terminal.command(f'aws redshift-data execute-statement --cluster-identifier ... --sql "{sql}"')
-        _execute(stage, sql)
+        stage.aws.sql(stage.pair["producer"], sql)
     terminal.line()
     terminal.say(f"The link is to let UNLOADs out, below {PREFIX} in a bucket of the consumer's account and nowhere else:")
     terminal.line()
@@ -95,12 +95,3 @@ def _job(stage: Stage, name: str) -> dict:
 def _keys(stage: Stage, prefix: str) -> list[str]:
     listed = stage.aws.admin(CONSUMER, "s3").list_objects_v2(Bucket=bucket(stage), Prefix=prefix)
     return [entry["Key"] for entry in listed.get("Contents", [])]
-
-
-def _execute(stage: Stage, sql: str) -> None:
-    cluster, data = stage.pair["producer"], stage.aws.admin(PRODUCER, "redshift-data")
-    where = {"ClusterIdentifier": cluster["clusterIdentifier"], "Database": cluster["database"]}
-    statement = data.execute_statement(Sql=sql, DbUser=cluster["masterUsername"], **where)["Id"]
-    while (found := data.describe_statement(Id=statement, WaitTimeSeconds=5))["Status"] != "FINISHED":
-        if found["Status"] in ("FAILED", "ABORTED"):
-            raise Failure(f"{sql}: {found.get('Error')}")

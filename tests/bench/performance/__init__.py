@@ -1,1 +1,1 @@
-"""`make bench`: what one, fifty and five hundred links cost in time, calls to AWS, CPU and memory."""
+"""`make bench`: what links and jobs cost in time, calls to AWS, CPU and memory."""

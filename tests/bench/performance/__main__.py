@@ -1,4 +1,4 @@
-"""Measures, and prints a table: `python -m bench.performance [--links 1,50,500] [--json FILE]`."""
+"""Measures, and prints tables: `python -m bench.performance [--links 1,50,500] [--jobs 200] [--json FILE]`."""
 
 import argparse
 import json
@@ -14,8 +14,9 @@ from ..controlplane import build
 from ..failure import Failure
 from ..release import Release
 from ..stop import Stop, stoppable
-from .table import machine, markdown
-from .trial import Trial
+from .job_trial import JobTrial
+from .link_trial import LinkTrial
+from .table import JOBS, LINKS, machine, markdown
 
 _NAMESPACES = {"namespaces": ["*"]}
 _VALUES = {
@@ -25,7 +26,7 @@ _VALUES = {
     # no lost answer is waited for before a deletion ends, as it is with a process that runs for a while
     "lostAnswerGrace": "2s",
     "logLevel": "warn",
-    "accounts": [producer(**_NAMESPACES, clusters=["*"]), consumer(**_NAMESPACES, domains=["*"])],
+    "accounts": [producer(**_NAMESPACES, clusters=["*"]), consumer(**_NAMESPACES, domains=["*"], buckets=["*"])],
 }
 
 
@@ -33,23 +34,25 @@ def main() -> int:
     """Each size in turn, over one control plane."""
     parser = argparse.ArgumentParser(prog="bench.performance", description=__doc__)
     parser.add_argument("--links", type=_sizes, default=[1, 50, 500], help="numbers of links, as in 1,50,500")
+    parser.add_argument("--jobs", type=_sizes, default=[200], help="numbers of jobs, as in 50,200; 0 for none")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     arguments = parser.parse_args()
-    results: list[dict] = []
+    links: list[dict] = []
+    jobs: list[dict] = []
     try:
         with stoppable():
-            _measure(arguments.links, results)
+            _measure(arguments, links, jobs)
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1
     except Stop:
         return 130
     finally:
-        _publish(results, arguments.json)
+        _publish(links, jobs, arguments.json)
     return 0
 
 
-def _measure(sizes: list[int], results: list[dict]) -> None:
+def _measure(arguments: argparse.Namespace, links: list[dict], jobs: list[dict]) -> None:
     build.build(build.DEFAULT)
     with tempfile.TemporaryDirectory(prefix="redshift-link-performance-") as name:
         folder = Path(name)
@@ -57,25 +60,25 @@ def _measure(sizes: list[int], results: list[dict]) -> None:
             cluster = Cluster(facts, Helm(folder))
             release = Release(cluster)
             release.install(_VALUES, "--create-namespace")
-            for size in sizes:
-                print(f"== {time.strftime('%T')} {size} links", file=sys.stderr, flush=True)
-                trial = Trial(cluster, release, folder, size)
+            trials = [(LinkTrial(cluster, release, folder, size), links) for size in arguments.links]
+            trials += [(JobTrial(cluster, release, folder, size), jobs) for size in arguments.jobs]
+            for trial, results in trials:
+                print(f"== {time.strftime('%T')} {trial}", file=sys.stderr, flush=True)
                 results.append(trial.found)
                 trial.run()
 
 
-def _publish(results: list[dict], file: Path | None) -> None:
+def _publish(links: list[dict], jobs: list[dict], file: Path | None) -> None:
     """Also what was measured before something failed: it took its time."""
-    if results:
-        print(markdown(results))
-    if results and file:
-        file.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+    print("\n\n".join(markdown(table, results) for table, results in ((LINKS, links), (JOBS, jobs)) if results))
+    if (links or jobs) and file:
+        file.write_text(json.dumps({"machine": machine(), "links": links, "jobs": jobs}, indent=2) + "\n")
 
 
 def _sizes(text: str) -> list[int]:
-    sizes = [int(number) for number in text.split(",")]
+    sizes = [int(number) for number in text.split(",") if number != "0"]
     if not all(1 <= size <= 999 for size in sizes) or len(set(sizes)) < len(sizes):
-        raise argparse.ArgumentTypeError("different numbers from 1 to 999, with commas between them")
+        raise argparse.ArgumentTypeError("different numbers up to 999, with commas between them")
     return sizes
 
 

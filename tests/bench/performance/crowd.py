@@ -1,4 +1,4 @@
-"""Many links at once, followed by one watch: when each was first seen, became Ready, was looked at, and was gone."""
+"""Many objects at once, followed by one watch: when each was first seen, became Ready, was looked at, and was gone."""
 
 import subprocess
 import time
@@ -15,7 +15,7 @@ _SLICE = 0.2
 
 
 class Crowd:
-    """The links of a namespace, as the API server tells of them."""
+    """The objects of a kind in a namespace, as the API server tells of them."""
 
     def __init__(self, watch: Watch, names: list[str]):
         self.names = names
@@ -31,7 +31,7 @@ class Crowd:
         self._watch = watch
 
     def until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
-        """Follows the links until it is so."""
+        """Follows the objects until it is so."""
         end = time.monotonic() + seconds
         while not done():
             if self.controller and self.controller.poll() is not None:
@@ -45,12 +45,12 @@ class Crowd:
         return len(self.ready_now) == len(self.names)
 
     def follow(self, seconds: float) -> None:
-        """Follows the links for so long."""
-        for kind, link in self._watch.events(seconds):
-            self._note(kind, link, time.monotonic())
+        """Follows the objects for so long."""
+        for kind, found in self._watch.events(seconds):
+            self._note(kind, found, time.monotonic())
 
     def while_running(self, cluster: Cluster, log: Path, *arguments: str) -> None:
-        """Follows the links while a command of kubectl runs, which with many links takes its time."""
+        """Follows the objects while a command of kubectl runs, which with many objects takes its time."""
         with log.open("w") as output:
             command = spawn(cluster.command(*arguments), stdout=subprocess.DEVNULL, stderr=output)
         while command.poll() is None:
@@ -58,8 +58,8 @@ class Crowd:
         if command.returncode:
             raise Failure(f"kubectl {arguments[0]}: {log.read_text()}")
 
-    def _note(self, kind: str, link: dict, now: float) -> None:
-        name, status = link["metadata"]["name"], link.get("status", {})
+    def _note(self, kind: str, found: dict, now: float) -> None:
+        name, status = found["metadata"]["name"], found.get("status", {})
         self.seen.setdefault(name, now)
         self.ready_now.discard(name)
         if kind == "DELETED":
@@ -77,4 +77,17 @@ class Crowd:
     def _summary(self) -> str:
         """What is said most often of Ready, by those that are not gone."""
         said = Counter(text for name, text in self._says.items() if name not in self.gone)
-        return "; ".join(f"{number} links say {text[:300]}" for text, number in said.most_common(3))
+        return "; ".join(f"{number} say {text[:300]}" for text, number in said.most_common(3))
+
+
+class Jobs(Crowd):
+    """UnloadJobs, which are Ready once they are Complete: also when each was first seen to have a statement."""
+
+    def __init__(self, watch: Watch, names: list[str]):
+        super().__init__(watch, names)
+        self.submitted: dict[str, float] = {}
+
+    def _note(self, kind: str, found: dict, now: float) -> None:
+        super()._note(kind, found, now)
+        if found.get("status", {}).get("statementId"):
+            self.submitted.setdefault(found["metadata"]["name"], now)

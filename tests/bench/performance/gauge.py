@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from ..aws.client import Bench
 from ..failure import Failure
 from ..program import Pod
 
+# Who does what an UNLOAD asks of its cluster: the service, and its sessions.
+_OF_A_CLUSTER = ("redshift.amazonaws.com", "/RedshiftIamRoleSession")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -16,6 +19,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Used:
     """What was used in a phase."""
 
+    # by action, as in s3:GetObject
+    actions: Counter
     reads: int
     writes: int
     errors: int
@@ -39,10 +44,11 @@ class Gauge:
     def end(self) -> Used:
         """The phase is over, and the next begins."""
         cpu, aws_cpu, loops = cpu_seconds(self._pid), cpu_seconds(self._aws_pid), self._looped()
-        calls = self._aws.get("calls")
+        calls = [call for call in self._aws.get("calls") if not call["caller"].endswith(_OF_A_CLUSTER)]
         writes = sum(call["write"] for call in calls)
         errors = sum(call["status"] is None or call["status"] >= 400 for call in calls)
         used = Used(
+            actions=Counter(call["action"] for call in calls),
             reads=len(calls) - writes,
             writes=writes,
             errors=errors,

@@ -1,72 +1,54 @@
-"""One size: links are created, looked at, and deleted, and each phase is measured."""
+"""What all trials have: a namespace, a local AWS, and a controller that is measured."""
 
-import json
-import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .. import servers
 from ..aws.client import CONSUMER, PRODUCER, Bench
-from ..cluster import GROUP, LINKS, Cluster
+from ..cluster import Cluster
 from ..failure import Failure, tail
-from ..links import link
 from ..program import Pod
 from ..release import Release
 from .crowd import Crowd
 from .gauge import Gauge, Used
 
-LINKS_A_PAIR = 10
-REQUESTED = f"{GROUP}/reconcile-requested-at"
-# Settled links are measured for so many seconds, or one interval if that is longer.
-SETTLED_SECONDS = 75
-
 
 class Trial:
-    """So many links, in a namespace and a local AWS of their own."""
+    """So many objects, in a namespace and a local AWS of their own."""
 
-    def __init__(self, cluster: Cluster, release: Release, folder: Path, size: int):
+    def __init__(self, cluster: Cluster, release: Release, folder: Path, namespace: str, size: int):
         self._cluster, self._release, self._folder = cluster, release, folder
-        self._size, self._pairs = size, -(-size // LINKS_A_PAIR)
-        # so long that few links are looked at again while others are created, and that the controller does not wait
-        # for its own limit of calls when all is settled
-        self._interval = max(30, size // 2)
+        self._namespace, self._size = namespace, size
         self._patience = 120 + size
-        self.found: dict = {"links": size, "pairs": self._pairs}
+        # what was measured; also after a failure
+        self.found: dict = {}
 
-    def run(self) -> None:
-        """All phases. What was measured stands in `found`, also after a failure."""
-        namespace = f"links-{self._size}"
-        self._cluster.namespace(namespace)
-        with servers.local_aws() as facts, self._cluster.watch(namespace) as watch:
-            aws = Bench(facts["url"])
-            world = aws.post("world", pairs=self._pairs)
-            pod = self._release.pod(self._folder, "--duration=12h")
-            pod.env["REDSHIFT_LINK_INTERVAL"] = f"{self._interval}s"
-            pod.identify(aws, world)
-            before = _inventories(aws)
-            manifests = [self._manifest(world, number) for number in range(self._size)]
-            crowd = Crowd(watch, [manifest["metadata"]["name"] for manifest in manifests])
-            with self._running(crowd, pod, aws, facts["pid"]) as gauge:
-                self._create(crowd, gauge, manifests)
-                self._force(crowd, gauge)
-                self._settle(crowd, gauge)
-            with self._running(crowd, pod, aws, facts["pid"]) as gauge:
-                self._restart(crowd, gauge)
-                self._delete(crowd, gauge)
-            if _inventories(aws) != before:
-                raise Failure(f"something of {self._size} links is left at AWS")
-
-    def _manifest(self, world: dict, number: int) -> dict:
-        pair = world["pairs"][number // LINKS_A_PAIR]
-        return link(f"link-{number:03}", pair["producer"]["clusterIdentifier"], pair["consumer"]["domainId"])
+    def __str__(self) -> str:
+        return self._namespace
 
     @contextmanager
-    def _running(self, crowd: Crowd, pod: Pod, aws: Bench, aws_pid: int) -> Iterator[Gauge]:
+    def _set_up(self, interval: int, **world) -> Iterator[tuple[Bench, dict, Pod, int]]:
+        """The namespace and the local AWS: its API, its world, the pod that is to run, and its process. Leaves nothing there."""
+        self._cluster.namespace(self._namespace)
+        with servers.local_aws() as facts:
+            aws = Bench(facts["url"])
+            world = aws.post("world", **world)
+            pod = self._release.pod(self._folder, "--duration=12h")
+            pod.env["REDSHIFT_LINK_INTERVAL"] = f"{interval}s"
+            pod.identify(aws, world)
+            before = _inventories(aws)
+            yield aws, world, pod, facts["pid"]
+            if _inventories(aws) != before:
+                raise Failure(f"something is left at AWS of {self._namespace}")
+
+    @contextmanager
+    def _running(self, crowds: list[Crowd], pod: Pod, aws: Bench, aws_pid: int) -> Iterator[Gauge]:
+        """The controller, which the crowds cannot do without."""
         log = self._folder / "controller.log"
         with pod.running(log) as program:
-            crowd.controller = program
+            for crowd in crowds:
+                crowd.controller = program
             try:
                 pod.until_leading(program)
                 gauge = Gauge(aws, aws_pid, pod, program.pid)
@@ -75,76 +57,23 @@ class Trial:
             except Failure as failure:
                 raise Failure(f"{failure}\n{tail(log)}") from failure
 
-    def _create(self, crowd: Crowd, gauge: Gauge, manifests: list[dict]) -> None:
-        file = self._folder / "links.json"
-        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
-        began = time.monotonic()
-        self._kubectl(crowd, "create", "-f", str(file))
-        applied = time.monotonic() - began
-        crowd.until(lambda: len(crowd.ready) == self._size, "all links to be Ready", self._patience)
-        waits = sorted(crowd.ready[name] - crowd.seen[name] for name in crowd.names)
-        self.found["create"] = {
-            "applySeconds": round(applied, 2),
-            "seconds": round(max(crowd.ready.values()) - began, 2),
-            "secondsMedian": round(statistics.median(waits), 2),
-            "secondsP99": round(waits[min(len(waits) - 1, int(0.99 * len(waits)))], 2),
-            **self._per_link(gauge.end()),
-        }
-
-    def _force(self, crowd: Crowd, gauge: Gauge) -> None:
-        """A round in which every link is asked for, so that each wants answers younger than the question."""
-        gauge.begin()
-        self._kubectl(crowd, "annotate", LINKS, "--all", f"{REQUESTED}=now", "--overwrite")
-        done = lambda: all(crowd.handled[name] == "now" for name in crowd.names)
-        crowd.until(done, "all links to be looked at", self._patience)
-        self.found["forced"] = self._per_link(gauge.end())
-
-    def _settle(self, crowd: Crowd, gauge: Gauge) -> None:
-        """Rounds in which there is nothing to be done."""
-        gauge.begin()
-        crowd.follow(max(SETTLED_SECONDS, self._interval))
-        used = gauge.end()
-        if used.writes or not crowd.all_ready():
-            unready = self._size - len(crowd.ready_now)
-            raise Failure(
-                f"nothing was to be done, but there were {used.writes} writes, and {unready} links are not Ready"
-            )
-        self.found["settled"] = {
-            "intervalSeconds": self._interval,
-            "looks": used.loops,
-            "readsPerLook": round(used.reads / used.loops, 2),
-            "cpuMillisecondsPerLook": round(1000 * used.cpu / used.loops, 2),
-            "awsCpuSeconds": round(used.aws_cpu, 2),
-            "megabytes": gauge.memory()[0],
-        }
-
-    def _restart(self, crowd: Crowd, gauge: Gauge) -> None:
-        """The first look of a new process at each link."""
-        began = time.monotonic()
-        known = lambda: gauge.loops() >= self._size and crowd.all_ready()
-        crowd.until(known, "a new process to have looked at all links, and all to be Ready", self._patience)
-        self.found["restart"] = {"seconds": round(time.monotonic() - began, 2), **self._per_link(gauge.end())}
-
-    def _delete(self, crowd: Crowd, gauge: Gauge) -> None:
-        gauge.begin()
-        began = time.monotonic()
-        self._kubectl(crowd, "delete", LINKS, "--all", "--wait=false")
-        crowd.until(lambda: len(crowd.gone) == self._size, "all links to be gone", self._patience)
-        seconds = round(max(crowd.gone.values()) - began, 2)
-        self.found["delete"] = {"seconds": seconds, **self._per_link(gauge.end())}
-
     def _kubectl(self, crowd: Crowd, *arguments: str) -> None:
-        crowd.while_running(self._cluster, self._folder / "kubectl.log", *arguments, "-n", f"links-{self._size}")
+        crowd.while_running(self._cluster, self._folder / "kubectl.log", *arguments, "-n", self._namespace)
 
-    def _per_link(self, used: Used) -> dict:
+    @staticmethod
+    def _machine(used: Used) -> dict:
+        """What every phase cost besides calls."""
         return {
-            "readsPerLink": round(used.reads / self._size, 2),
-            "writesPerLink": round(used.writes / self._size, 2),
             "errors": used.errors,
             "loops": used.loops,
             "cpuSeconds": round(used.cpu, 2),
             "awsCpuSeconds": round(used.aws_cpu, 2),
         }
+
+
+def percentile(sorted_values: list[float], share: float) -> float:
+    """The value that such a share is within."""
+    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
 
 
 def _inventories(aws: Bench) -> list[dict]:

@@ -3,6 +3,7 @@
 use super::control_plane::ControlPlane;
 use super::local_aws::LocalAws;
 use serde_json::Value;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,14 +31,23 @@ pub fn command(plane: &ControlPlane, aws: &LocalAws, credentials: &Value, accoun
 /// The controller, running. Dropped, it is killed.
 pub struct Program {
     child: Child,
+    admin: String,
 }
 
 impl Program {
     /// Starts `redshift-link run`. The same identity takes its own lease up again at once, as a restarted container does.
     pub fn start(mut command: Command, identity: &str, interval: &str, grace: &str) -> Self {
-        command.args(["run", "--admin-address", "127.0.0.1:0", "--lease-namespace", "default", "--identity", identity]);
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let admin = free.to_string();
+        command.args(["run", "--admin-address", &admin, "--lease-namespace", "default", "--identity", identity]);
         command.args(["--interval", interval, "--lost-answer-grace", grace]);
-        Self { child: command.stdin(Stdio::null()).spawn().expect("the program starts") }
+        Self { child: command.stdin(Stdio::null()).spawn().expect("the program starts"), admin }
+    }
+
+    /// What Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.admin);
+        ureq::get(&url).call().unwrap_or_else(|e| panic!("{url}: {e}")).body_mut().read_to_string().expect("a text")
     }
 
     /// Ends it as a power cut does.

@@ -5,6 +5,7 @@ use crate::in_memory::fake::Fake;
 use crate::in_memory::fake::faults::Faults;
 use crate::in_memory::fake::kubernetes::FakeKubernetes;
 use crate::in_memory::fake::world::ACCOUNTS;
+use futures::future::join_all;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use redshift_link::api::unload::status::JobState;
@@ -16,6 +17,7 @@ use redshift_link::link::holds::Holds;
 use redshift_link::link::memory::Memories;
 use redshift_link::link::reconcile::Loop;
 use redshift_link::link::register::Register;
+use redshift_link::observability::metrics::Metrics;
 use redshift_link::unload::reconcile::Loop as JobLoop;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -32,6 +34,8 @@ pub struct Driver {
     pub kubernetes: FakeKubernetes,
     pub faults: Faults,
     pub accounts: watch::Sender<AccountsWatch>,
+    /// As if one server had scraped all processes.
+    pub metrics: Metrics,
     process: Loop,
     job_process: JobLoop,
     due: BTreeMap<String, Instant>,
@@ -60,12 +64,14 @@ impl Driver {
         let kubernetes = FakeKubernetes::new(faults.clone());
         let accounts = Arc::new(Accounts::parse(ACCOUNTS).expect("a good file"));
         let (accounts, _) = watch::channel(AccountsWatch { accounts, problem: None });
-        let (process, job_process) = start(&aws, &kubernetes, &accounts);
+        let metrics = Metrics::default();
+        let (process, job_process) = start(&aws, &kubernetes, &accounts, &metrics);
         Self {
             aws,
             kubernetes,
             faults,
             accounts,
+            metrics,
             process,
             job_process,
             due: BTreeMap::new(),
@@ -94,7 +100,7 @@ impl Driver {
 
     /// The process ends, and another begins: everything in memory is lost.
     pub fn restart(&mut self) {
-        (self.process, self.job_process) = start(&self.aws, &self.kubernetes, &self.accounts);
+        (self.process, self.job_process) = start(&self.aws, &self.kubernetes, &self.accounts, &self.metrics);
         self.due.clear();
     }
 
@@ -156,6 +162,7 @@ impl Driver {
 
     /// One loop of the object that is due first. False where none is due before `until`.
     pub async fn step(&mut self, until: Instant) -> bool {
+        let mut changes = self.kubernetes.changes();
         let (links, jobs) = (self.kubernetes.all(), self.kubernetes.jobs());
         self.watch(&links, &jobs);
         let keys = links.iter().map(ResourceExt::name_any).chain(jobs.iter().map(job_key));
@@ -164,7 +171,10 @@ impl Driver {
         if due > until {
             return false;
         }
-        tokio::time::sleep_until(due).await;
+        if due > Instant::now() && tokio::time::timeout_at(due, changes.changed()).await.is_ok() {
+            // somebody changed an object meanwhile
+            return true;
+        }
         self.loops += 1;
         let link = links.iter().find(|link| link.name_any() == key);
         let job = jobs.iter().find(|job| job_key(job) == key);
@@ -239,29 +249,44 @@ impl Driver {
     /// Runs the loops of all objects side by side for so long, as the controller does.
     pub async fn run_side_by_side(&mut self, time: Duration) {
         let until = Instant::now() + time;
-        let names = self.kubernetes.all().iter().map(ResourceExt::name_any).collect::<Vec<_>>();
-        let around = |name: String| {
-            let this = &*self;
-            async move {
-                let mut changes = this.kubernetes.changes();
-                while Instant::now() < until {
-                    let Some(link) = this.kubernetes.get(&name) else { return };
-                    let rest = this.process.reconcile(&link).await.ok().flatten().unwrap_or(Duration::from_millis(200));
-                    this.guard();
-                    // woken by any change of the object, as by the watch
-                    let due = (Instant::now() + rest).min(until);
-                    let version = |link: Option<CrossAccountRedshiftLink>| link.map(|link| link.resource_version());
-                    while version(this.kubernetes.get(&name)) == Some(link.resource_version()) {
-                        if tokio::time::timeout_at(due, changes.changed()).await.is_err() {
-                            break;
-                        }
-                    }
-                }
-            }
-        };
-        futures::future::join_all(names.into_iter().map(around)).await;
+        let again = Some(Duration::from_millis(200));
+        let this = &*self;
+        let links = this.kubernetes.all().into_iter().map(|link| {
+            let name = link.name_any();
+            let around = async |link: &CrossAccountRedshiftLink| {
+                let rest = this.process.reconcile(link).await.ok().flatten();
+                this.guard();
+                rest.or(again)
+            };
+            async move { this.keep(|| this.kubernetes.get(&name), around, until).await }
+        });
+        let jobs = this.kubernetes.jobs().into_iter().map(|job| {
+            let name = job.name_any();
+            let around = async |job: &UnloadJob| this.job_process.reconcile(job).await.unwrap_or(again);
+            async move { this.keep(|| this.kubernetes.job(&name), around, until).await }
+        });
+        tokio::join!(join_all(links), join_all(jobs));
         self.due.clear();
         self.seen.clear();
+    }
+
+    /// Loops over one object until then or until it is gone, woken by any change of it as by the watch.
+    async fn keep<T: ResourceExt>(
+        &self,
+        get: impl Fn() -> Option<T>,
+        around: impl AsyncFn(&T) -> Option<Duration>,
+        until: Instant,
+    ) {
+        let mut changes = self.kubernetes.changes();
+        while Instant::now() < until {
+            let Some(object) = get() else { return };
+            let due = around(&object).await.map_or(until, |rest| (Instant::now() + rest).min(until));
+            while get().map(|object| object.resource_version()) == Some(object.resource_version()) {
+                if tokio::time::timeout_at(due, changes.changed()).await.is_err() {
+                    break;
+                }
+            }
+        }
     }
 
     /// Runs until no object is due for nine tenths of an interval: all that is to happen has happened.
@@ -356,7 +381,12 @@ fn job_key(job: &UnloadJob) -> String {
     format!("{JOB}{}", job.uid().unwrap_or_default())
 }
 
-fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<AccountsWatch>) -> (Loop, JobLoop) {
+fn start(
+    aws: &Fake,
+    kubernetes: &FakeKubernetes,
+    accounts: &watch::Sender<AccountsWatch>,
+    metrics: &Metrics,
+) -> (Loop, JobLoop) {
     let holds = Holds::default();
     let installation = Installation::new("test").expect("a good id");
     let process = Loop {
@@ -387,6 +417,7 @@ fn start(aws: &Fake, kubernetes: &FakeKubernetes, accounts: &watch::Sender<Accou
         now: clock,
         leads: Box::new(|_| true),
         memories: Memories::default(),
+        metrics: metrics.clone(),
     };
     kubernetes.all().iter().for_each(|link| process.expect(link));
     kubernetes.jobs().iter().for_each(|job| jobs.expect(job));

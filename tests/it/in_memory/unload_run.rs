@@ -14,6 +14,7 @@ use redshift_link::aws::model::{Statement, StatementStatus};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTION: &str = "connection reset by peer";
 
 /// A warehouse that ends statements so.
@@ -47,6 +48,34 @@ async fn a_job_unloads_and_says_what() {
     assert_eq!(driver.job_condition("j", "QueryChecked"), "True Parsed");
 }
 
+/// Whatever is looked at again, wiped or begun anew, what a job came to is counted once.
+#[tokio::test(start_paused = true)]
+async fn what_jobs_come_to_is_counted_once() {
+    let mut driver = with(vec![Ending::Failed(CONNECTION, files()), Ending::Finished(files())]).await;
+    run(&mut driver, |_| {}).await;
+    driver.submit("refused", job("a", |spec| spec["query"] = json!("DELETE FROM stores")));
+    driver.submit("cancelled", job("a", |spec| spec["output"]["path"] = json!("cancelled/")));
+    driver.pass(Duration::from_secs(10)).await;
+    driver.kubernetes.delete_job("cancelled");
+    driver.pass(HOUR).await;
+    driver.restart();
+    driver.look_now();
+    driver.pass(HOUR).await;
+    driver.remove("j", "counted").await;
+    let text = driver.metrics.text().unwrap();
+    for line in [
+        r#"unload_jobs_ended_total{outcome="Complete",reason="Complete"} 1"#,
+        r#"unload_jobs_ended_total{outcome="Failed",reason="InvalidQuery"} 1"#,
+        r#"unload_jobs_ended_total{outcome="Cancelled",reason="Cancelled"} 1"#,
+        "unload_attempts_total 3",
+        "unload_rows_total 2",
+        "unload_bytes_total 1200",
+        "unload_job_duration_seconds_count 1",
+    ] {
+        assert!(text.contains(&format!("redshift_link_{line}\n")), "{line}: {text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_costs_few_calls_and_none_once_it_ended() {
     let mut driver = ready().await;
@@ -56,7 +85,7 @@ async fn a_job_costs_few_calls_and_none_once_it_ended() {
     let count = |driver: &Driver, name: &str| driver.aws.state().reads.iter().filter(|read| **read == name).count();
     assert_eq!(count(&driver, "ListStatements"), 1);
     let polls = count(&driver, "DescribeStatement");
-    assert!((60..190).contains(&polls), "long polls of an hour: {polls}");
+    assert!((120..220).contains(&polls), "polls of an hour: {polls}");
     let submitted =
         |write: &&Write| matches!(write, Write::Aws(effect) if effect.to_string().starts_with("ExecuteStatement"));
     assert_eq!(driver.faults.tried().iter().filter(submitted).count(), 1);

@@ -137,6 +137,11 @@ async fn rows_of_the_warehouse_are_read_from_the_consumers_bucket() {
     tokio::time::sleep(Duration::from_secs(12)).await;
     assert_eq!(data_calls(&stage, calls).0, BTreeMap::new(), "once finished, no call");
 
+    let counted = program.metrics();
+    for line in ["jobs_ended_total{outcome=\"Complete\",reason=\"Complete\"} 1", "attempts_total 1", "rows_total 3"] {
+        assert!(counted.contains(&format!("redshift_link_unload_{line}\n")), "{line}: {counted}");
+    }
+
     delete(&stage);
     until_deleted(&stage).await;
     assert_eq!(stage.inventory(), before, "the data went with the job");

@@ -90,6 +90,7 @@ impl FakeKubernetes {
         let mut state = self.state.lock().unwrap();
         state.version += 1;
         let version = state.version.to_string();
+        self.changes.send_replace(());
         let Some(job) = state.jobs.get_mut(name) else { return };
         if job.finalizers().is_empty() {
             state.jobs.remove(name);

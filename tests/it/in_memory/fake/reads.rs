@@ -15,13 +15,8 @@ use redshift_link::aws::read::{Found, Reads};
 use redshift_link::aws::scope::{AccountId, Partition, Region, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
-use std::time::Duration;
-use tokio::time::Instant;
 
 pub const INSTALLATION_ID: &str = "test";
-
-/// How long the API waits for the end of a statement.
-const LONG_POLL: Duration = Duration::from_secs(20);
 
 /// A bucket and a prefix, or a key.
 type Below = (String, String);
@@ -308,23 +303,12 @@ impl Reads for Fake {
         at: &Scope,
         ids: &BTreeSet<(String, String)>,
     ) -> Look<Found<(String, String), Option<Statement>>> {
-        drop(self.read(at, Service::RedshiftData, "DescribeStatement").await?);
-        let mut found = Found::new();
-        for (role, id) in ids {
-            let polled = Instant::now();
-            loop {
-                let seen = self.state().see_statement(role, id);
-                let seen = seen.ok_or_else(|| Self::not_assumable(at, "DescribeStatement", role))?;
-                let runs = seen.as_ref().is_some_and(|statement| !statement.status.is_ended());
-                if runs && polled.elapsed() < LONG_POLL {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    continue;
-                }
-                found.insert((role.clone(), id.clone()), seen);
-                break;
-            }
-        }
-        Ok(found)
+        let state = self.read(at, Service::RedshiftData, "DescribeStatement").await?;
+        let of = |id: &(String, String)| {
+            let seen = state.see_statement(&id.0, &id.1);
+            Ok((id.clone(), seen.ok_or_else(|| Self::not_assumable(at, "DescribeStatement", &id.0))?))
+        };
+        ids.iter().map(of).collect()
     }
     async fn statements_named(
         &self,

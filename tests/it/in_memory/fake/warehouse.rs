@@ -14,10 +14,6 @@ use tokio::time::Instant;
 
 const TOKENS: SignedDuration = SignedDuration::from_hours(8);
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
-/// How long it takes from submitted to started.
-pub const STARTING: Duration = Duration::from_secs(2);
-/// How long a cancellation takes.
-const ABORTING: Duration = Duration::from_secs(2);
 
 /// How a statement ends.
 #[derive(Clone, Debug)]
@@ -37,6 +33,10 @@ pub enum Ending {
 pub struct Warehouse {
     /// How long a statement runs.
     pub takes: Duration,
+    /// How long it takes from submitted to started.
+    pub starting: Duration,
+    /// How long a cancellation takes.
+    pub aborting: Duration,
     /// How the next statements end, the last one for all that follow.
     pub endings: Vec<Ending>,
     /// An aborted statement writes another file so much later.
@@ -63,6 +63,8 @@ impl Default for Warehouse {
     fn default() -> Self {
         Self {
             takes: Duration::from_secs(45),
+            starting: Duration::from_secs(2),
+            aborting: Duration::from_secs(2),
             endings: vec![Ending::Finished(vec![("0000_part_00", 700), ("0001_part_00", 500)])],
             writes_on: None,
             afterwards: |_, _, _| {},
@@ -84,8 +86,9 @@ pub struct Run {
     created: Timestamp,
     began: Instant,
     takes: Duration,
+    starting: Duration,
     ending: Ending,
-    cancelled: Option<Instant>,
+    pub cancelled: Option<Instant>,
     half: bool,
     pub ended: Option<(StatementStatus, Instant)>,
     wrote_on: bool,
@@ -95,8 +98,8 @@ impl Run {
     pub fn status(&self) -> StatementStatus {
         match self.ended {
             Some((status, _)) => status,
-            None if self.began.elapsed() < STARTING / 2 => StatementStatus::Submitted,
-            None if self.began.elapsed() < STARTING => StatementStatus::Picked,
+            None if self.began.elapsed() < self.starting / 2 => StatementStatus::Submitted,
+            None if self.began.elapsed() < self.starting => StatementStatus::Picked,
             None => StatementStatus::Started,
         }
     }
@@ -184,7 +187,7 @@ impl State {
             let id = self.next_id("upload");
             self.uploads.insert((bucket.clone(), Upload { key, id }));
         }
-        if let Some(aborts) = run.cancelled.map(|at| at + ABORTING).filter(|aborts| *aborts < ends) {
+        if let Some(aborts) = run.cancelled.map(|at| at + self.warehouse.aborting).filter(|aborts| *aborts < ends) {
             if now >= aborts {
                 run.ended = Some((StatementStatus::Aborted, aborts));
             }
@@ -255,6 +258,7 @@ impl State {
             created: clock(),
             began: Instant::now(),
             takes: self.warehouse.takes,
+            starting: self.warehouse.starting,
             ending,
             cancelled: None,
             half: false,
