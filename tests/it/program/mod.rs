@@ -9,4 +9,5 @@ mod leader;
 mod life;
 mod shared;
 mod unload;
+mod unload_access;
 mod worlds;
