@@ -5,6 +5,10 @@ use crate::bench::jobs::prefix;
 use crate::bench::program::Program;
 use crate::bench::stage::{Stage, condition};
 use crate::bench::warehouse::Warehouse;
+use aws_sdk_redshiftdata::Client as Data;
+use futures::future::join_all;
+use redshift_link::api::PLACE;
+use redshift_link::unload::attempt::statement_name;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -116,6 +120,44 @@ async fn a_job_is_cancelled_before_its_roles_go() {
     stage.delete_job(JOB);
     stage.until_job_gone(JOB).await;
     assert_eq!(stage.files(bucket, "").await, BTreeMap::new());
+}
+
+/// The program is gone, status does not tell the statement's id, and the statement is the oldest of more than five
+/// pages of statements whose names begin like its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_statement_is_found_behind_pages_of_others() {
+    let (stage, mut program) = ready("unload-lost", "exports-lost").await;
+    stage.aws.post("settings", json!({"unload_file_seconds": 600}));
+    stage.apply(&job(&stage, |_| {}));
+    let id = || stage.job(JOB).and_then(|job| job["status"]["statementId"].as_str().map(ToOwned::to_owned));
+    stage.until("the statement to run", || id().is_some()).await;
+    program.kill();
+    let (ours, lost) = (id(), stage.job(JOB).expect("there"));
+    let status = ["patch", "unloadjob", JOB, "-n", &stage.namespace, "--subresource=status", "--type=merge", "-p"];
+    stage.plane().kubectl(&[&status[..], &[r#"{"status":{"statementId":null}}"#]].concat());
+    assert_eq!(id(), None);
+
+    let place: Value =
+        serde_json::from_str(lost["metadata"]["annotations"][PLACE].as_str().expect("a place")).expect("JSON");
+    let role = place["roleArn"].as_str().and_then(|arn| arn.rsplit('/').next()).expect("a role");
+    let session = stage.aws.post("credentials", json!({"account": place["account"], "role": role}));
+    let data = Data::new(&stage.aws.config(&session, "eu-west-1").await);
+    let name = statement_name(&serde_json::from_value(lost).expect("a job"), 1);
+    let others = (0..520).map(|number| format!("{name}{number}")).collect::<Vec<_>>();
+    for some in others.chunks(20) {
+        join_all(some.iter().map(async |name| {
+            let request = data.execute_statement().cluster_identifier(place["cluster"].as_str().expect("a cluster"));
+            request.database("analytics").sql("SELECT 1").statement_name(name).send().await.expect("submitted");
+        }))
+        .await;
+    }
+    let calls = stage.aws.calls(0).1;
+    let _program = stage.program();
+    stage.until("the statement to be found", || id().is_some()).await;
+    assert_eq!(id(), ours);
+    let (called, _) = data_calls(&stage, calls);
+    assert_eq!(called.get("redshift-data:ListStatements"), Some(&6), "{called:?}");
+    assert_eq!(called.get("redshift-data:ExecuteStatement"), None, "{called:?}");
 }
 
 /// Killed right before and right after each of its writes at AWS, the program submits one statement.
