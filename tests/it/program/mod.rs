@@ -10,4 +10,5 @@ mod life;
 mod shared;
 mod unload;
 mod unload_access;
+mod unload_data;
 mod worlds;
