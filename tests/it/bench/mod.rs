@@ -2,9 +2,11 @@
 
 pub mod accounts;
 pub mod control_plane;
+pub mod jobs;
 pub mod local_aws;
 pub mod program;
 pub mod stage;
+pub mod warehouse;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

@@ -24,6 +24,8 @@ pub struct Stage {
     pub world: Value,
     pub namespace: String,
     pub accounts: PathBuf,
+    /// How long something is waited for: machines are slow at times.
+    pub patience: Duration,
     controller: Value,
     _turn: SemaphorePermit<'static>,
 }
@@ -51,7 +53,8 @@ impl Stage {
         let namespace = format!("ml-{test}");
         plane.namespace(&namespace);
         plane.kubectl(&["delete", "lease", "redshift-link", "-n", "default", "--ignore-not-found"]);
-        Self { plane: Some(plane), aws, world, namespace, accounts, controller, _turn: turn }
+        let patience = Duration::from_secs(120);
+        Self { plane: Some(plane), aws, world, namespace, accounts, patience, controller, _turn: turn }
     }
 
     /// The control plane.
@@ -138,9 +141,9 @@ impl Stage {
         self.until(&format!("{name} to be gone"), || self.link(name).is_none()).await;
     }
 
-    /// Waits for something, for two minutes: machines are slow at times.
+    /// Waits for something.
     pub async fn until(&self, what: &str, done: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + self.patience;
         while !done() {
             let all = || self.plane().kubectl(&["get", "crossaccountredshiftlinks", "-A", "-o", "yaml"]);
             assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", all());
@@ -183,7 +186,18 @@ impl Drop for Stage {
         if std::thread::panicking() {
             return;
         }
+        forget_all(&plane, &self.namespace);
         PLANES.lock().unwrap().push(plane);
+    }
+}
+
+/// What a test left would be made in the accounts of the next one.
+fn forget_all(plane: &ControlPlane, namespace: &str) {
+    let left = plane.kubectl(&["get", "unloadjobs,crossaccountredshiftlinks", "-n", namespace, "-o", "name"]);
+    for name in left.lines() {
+        let patch = r#"{"metadata":{"finalizers":null}}"#;
+        plane.kubectl(&["patch", name, "-n", namespace, "--type=merge", "-p", patch]);
+        plane.kubectl(&["delete", name, "-n", namespace, "--ignore-not-found"]);
     }
 }
 

@@ -90,6 +90,7 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         a_manifest_is_read_as_it_comes;
     statements:
         a_statement_is_submitted_once_for_a_token,
+        a_statement_is_found_behind_pages_of_others,
         a_statement_that_runs_is_cancelled,
         a_statement_that_ended_cannot_be_cancelled;
     reads:

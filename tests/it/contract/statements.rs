@@ -20,23 +20,32 @@ impl Scene {
 
     /// The role that may submit statements.
     async fn make_submitting_role(&mut self) {
+        self.make_role_that_submits(ROLE).await;
+    }
+
+    async fn make_role_that_submits(&mut self, role: &str) {
         let controller = format!("arn:aws:iam::{}:role/redshift-link", self.accounts.producer.account());
         let trust = policy::Statement::allow("", &["sts:AssumeRole"]).by("AWS", [controller]);
-        self.does(self.accounts.producer.role(self, ROLE, document(&[trust]))).await;
+        self.does(self.accounts.producer.role(self, role, document(&[trust]))).await;
         let may = ["redshift-data:*", "redshift:GetClusterCredentialsWithIAM"];
         let may = document(&[policy::Statement::allow("", &may).on(["*".to_owned()])]);
-        self.does(self.accounts.producer.put_policy(ROLE, ACCESS_POLICY, may)).await;
+        self.does(self.accounts.producer.put_policy(role, ACCESS_POLICY, may)).await;
     }
 
     fn submission(&self, token: &str, seconds: u32) -> Effect {
+        self.submission_named(NAME, ROLE, token, seconds)
+    }
+
+    fn submission_named(&self, name: &str, role: &str, token: &str, seconds: u32) -> Effect {
+        let role_arn = self.accounts.producer.role_arn(role);
         let submission = Submission {
-            role_arn: self.submits(),
+            role_arn: role_arn.clone(),
             cluster: "warehouse".into(),
             database: "analytics".into(),
             database_user: None,
             // the accounts in memory execute nothing but what looks like an UNLOAD
-            sql: format!("SELECT pg_sleep({seconds}) -- TO 's3://nowhere/{token}/' IAM_ROLE '{}'", self.submits()),
-            name: NAME.into(),
+            sql: format!("SELECT pg_sleep({seconds}) -- TO 's3://nowhere/{token}/' IAM_ROLE '{role_arn}'"),
+            name: name.into(),
             token: token.into(),
         };
         Effect::ExecuteStatement { at: self.accounts.producer.at(), submission }
@@ -67,6 +76,24 @@ pub async fn a_statement_is_submitted_once_for_a_token(s: &mut Scene) {
     s.holds("and by no other", so);
     let so = s.statement(&first).await.is_some_and(|found| found.id == first);
     s.holds("and by its id", so);
+}
+
+/// The oldest is on the last page. Names that ours begins with are not listed, longer ones are: those we tell apart.
+pub async fn a_statement_is_found_behind_pages_of_others(s: &mut Scene) {
+    s.make_submitting_role().await;
+    s.make_role_that_submits("others").await;
+    let ours = s.submit(s.submission("ours", 0)).await;
+    for number in 0..10 {
+        s.submit(s.submission_named(&format!("{NAME}{number}"), ROLE, &format!("longer-{number}"), 0)).await;
+    }
+    for name in ["ml/stores/u1/1", "ml/stores/u1/", "ml/stores/u1/10;"] {
+        s.submit(s.submission_named(name, ROLE, &format!("shorter-{}", name.len()), 0)).await;
+    }
+    s.submit(s.submission_named(NAME, "others", "anothers", 0)).await;
+    let named = s.named(NAME).await;
+    s.holds("those whose names begin with it", named.len() == 11);
+    let exact = named.iter().filter(|found| found.name == NAME).map(|found| found.id.as_str());
+    s.holds("one of them has it", exact.eq([ours.as_str()]));
 }
 
 pub async fn a_statement_that_runs_is_cancelled(s: &mut Scene) {

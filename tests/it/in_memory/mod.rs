@@ -10,6 +10,7 @@ pub mod fake;
 mod foreign;
 mod settled;
 mod shared;
+mod unload_files;
 mod unload_going;
 mod unload_once;
 mod unload_pace;

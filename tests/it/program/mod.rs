@@ -9,5 +9,7 @@ mod leader;
 mod life;
 mod shared;
 mod unload;
+mod unload_access;
 mod unload_commands;
+mod unload_data;
 mod worlds;

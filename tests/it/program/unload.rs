@@ -1,102 +1,48 @@
 //! An UNLOAD from end to end: rows of the producer's warehouse in the consumer's bucket, once, whenever the program is
 //! killed.
 
+use crate::bench::jobs::prefix;
 use crate::bench::program::Program;
 use crate::bench::stage::{Stage, condition};
-use aws_sdk_redshiftdata::types::StatusString;
+use crate::bench::warehouse::Warehouse;
+use aws_sdk_redshiftdata::Client as Data;
+use futures::future::join_all;
+use redshift_link::api::PLACE;
+use redshift_link::unload::attempt::statement_name;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How sessions of the program end in the record of calls.
 const SESSION: &str = "/redshift-link-test";
-pub const LINK: &str = "warehouse";
+pub(super) const LINK: &str = "warehouse";
 const JOB: &str = "stores";
 const ROWS: &[&str] = &["1|Turku", "2|Oulu", "3|Pori"];
 
-/// A link that is ready for unloads into this bucket, over a warehouse with a table of stores.
-pub async fn ready(test: &str, bucket: &str) -> (Stage, Program) {
+/// A link that is ready for unloads into this bucket.
+pub(super) async fn linked(test: &str, bucket: &str) -> (Stage, Program) {
     let stage = Stage::set(test).await;
     stage.bucket(bucket).await;
-    let rows = ROWS.iter().map(|row| row.replace('|', ", '")).map(|row| format!("({row}')"));
-    let insert = format!("INSERT INTO stores VALUES {}", rows.collect::<Vec<_>>().join(", "));
-    for sql in ["CREATE TABLE stores (id int, city varchar(20))", &insert, "GRANT SELECT ON stores TO public"] {
-        as_administrator(&stage, sql).await;
-    }
     let program = stage.program();
     stage.apply(&stage.manifest(LINK, |spec| spec["unload"] = json!({"bucket": bucket, "prefix": "warehouse/"})));
     stage.until_ready(LINK, "True InPlace").await;
     (stage, program)
 }
 
-/// The warehouse's own administrator runs a statement; gives the texts in the first column of its rows.
-pub async fn as_administrator(stage: &Stage, sql: &str) -> Vec<String> {
-    let side = &stage.world["producer"];
-    let cluster = &stage.pair(0)["producer"];
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let config = stage.aws.config(&side["admin"], &text(&side["region"])).await;
-    let data = aws_sdk_redshiftdata::Client::new(&config);
-    let request = data.execute_statement().cluster_identifier(text(&cluster["clusterIdentifier"])).sql(sql);
-    let request = request.database(text(&cluster["database"])).db_user(text(&cluster["masterUsername"]));
-    let id = request.send().await.expect("submitted").id.expect("an id");
-    loop {
-        let found = data.describe_statement().id(&id).wait_time_seconds(5).send().await.expect("described");
-        match found.status {
-            Some(StatusString::Finished) if found.has_result_set == Some(true) => {
-                let rows = data.get_statement_result().id(&id).send().await.expect("a result").records;
-                return rows.iter().map(|row| row[0].as_string_value().expect("a text").clone()).collect();
-            }
-            Some(StatusString::Finished) => return vec![],
-            Some(StatusString::Failed | StatusString::Aborted) => panic!("{sql}: {:?}", found.error),
-            _ => {}
-        }
+/// The same, over a warehouse with a table of stores.
+pub(super) async fn ready(test: &str, bucket: &str) -> (Stage, Program) {
+    let (stage, program) = linked(test, bucket).await;
+    let warehouse = Warehouse::of(&stage.aws, &stage.world).await;
+    let rows = ROWS.iter().map(|row| row.replace('|', ", '")).map(|row| format!("({row}')"));
+    let insert = format!("INSERT INTO stores VALUES {}", rows.collect::<Vec<_>>().join(", "));
+    for sql in ["CREATE TABLE stores (id int, city varchar(20))", &insert, "GRANT SELECT ON stores TO public"] {
+        warehouse.does(sql).await;
     }
+    (stage, program)
 }
 
-pub fn job(stage: &Stage, change: impl FnOnce(&mut Value)) -> Value {
-    let mut job = json!({
-        "apiVersion": "redshiftlink.dev/v1alpha1", "kind": "UnloadJob",
-        "metadata": {"name": JOB, "namespace": stage.namespace},
-        "spec": {"linkRef": {"name": LINK}, "query": "SELECT id, city FROM stores WHERE city <> 'Espoo'",
-            "output": {"path": "stores/", "text": {"delimiter": "|"}}, "dataPolicy": "Delete"},
-    });
-    change(&mut job["spec"]);
-    job
-}
-
-fn the_job(stage: &Stage) -> Option<Value> {
-    stage.plane().get("unloadjob", &stage.namespace, JOB)
-}
-
-async fn until_complete(stage: &Stage) -> Value {
-    let ended = || ["Complete", "Failed"].map(|kind| condition(the_job(stage).as_ref(), kind)).concat();
-    stage.until("the job to end", || !ended().is_empty()).await;
-    let job = the_job(stage).expect("there");
-    assert!(condition(Some(&job), "Complete").starts_with("True"), "{job:#}");
-    job
-}
-
-fn delete(stage: &Stage) {
-    stage.plane().kubectl(&["delete", "unloadjob", JOB, "-n", &stage.namespace, "--wait=false"]);
-}
-
-async fn until_deleted(stage: &Stage) {
-    stage.until("the job to be gone", || the_job(stage).is_none()).await;
-}
-
-/// The texts of all files below a prefix of the bucket, by key.
-pub async fn files(stage: &Stage, bucket: &str, prefix: &str) -> BTreeMap<String, String> {
-    let side = &stage.world["consumer"];
-    let config = stage.aws.config(&side["admin"], side["region"].as_str().expect("a region")).await;
-    let s3 = aws_sdk_s3::Client::new(&config);
-    let listed = s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.expect("listed");
-    let mut found = BTreeMap::new();
-    for key in listed.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
-        let object = s3.get_object().bucket(bucket).key(&key).send().await.expect("there");
-        let bytes = object.body.collect().await.expect("read").into_bytes();
-        found.insert(key, String::from_utf8(bytes.to_vec()).expect("text"));
-    }
-    found
+pub(super) fn job(stage: &Stage, change: impl FnOnce(&mut Value)) -> Value {
+    stage.job_manifest(JOB, LINK, change)
 }
 
 /// How often each operation of the Data API was called by the program.
@@ -119,14 +65,14 @@ async fn rows_of_the_warehouse_are_read_from_the_consumers_bucket() {
     let before = stage.inventory();
     let calls = stage.aws.calls(0).1;
     stage.apply(&job(&stage, |_| {}));
-    let done = until_complete(&stage).await;
+    let done = stage.until_job_complete(JOB).await;
     assert_eq!((&done["status"]["rows"], &done["status"]["attempt"]), (&json!(3), &json!(1)), "{done:#}");
 
-    let location = done["status"]["location"].as_str().expect("a location");
-    let prefix = location.strip_prefix(&format!("s3://{bucket}/")).expect("in the bucket");
-    let mut files = files(&stage, bucket, prefix).await;
+    let prefix = prefix(&done);
+    let mut files = stage.files(bucket, &prefix).await;
     assert!(files.remove(&format!("{prefix}manifest")).is_some(), "{files:?}");
-    let mut rows: Vec<&str> = files.values().flat_map(|text| text.lines()).collect();
+    let text = String::from_utf8(files.into_values().flatten().collect()).expect("text");
+    let mut rows: Vec<&str> = text.lines().collect();
     rows.sort_unstable();
     assert_eq!(rows, ROWS);
 
@@ -142,8 +88,8 @@ async fn rows_of_the_warehouse_are_read_from_the_consumers_bucket() {
         assert!(counted.contains(&format!("redshift_link_unload_{line}\n")), "{line}: {counted}");
     }
 
-    delete(&stage);
-    until_deleted(&stage).await;
+    stage.delete_job(JOB);
+    stage.until_job_gone(JOB).await;
     assert_eq!(stage.inventory(), before, "the data went with the job");
     assert!(program.terminate(), "a clean end");
 }
@@ -159,11 +105,11 @@ async fn a_query_that_the_warehouse_refuses_is_given_up() {
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("Reason:    StatementFailed") && text.contains("To do:     "), "{text}");
     assert!(text.contains("stores_of_another"), "the warehouse's own words: {text}");
-    let failed = the_job(&stage).expect("there");
+    let failed = stage.job(JOB).expect("there");
     assert!(condition(Some(&failed), "Failed").starts_with("True"), "{failed:#}");
     assert_eq!(failed["status"]["attempt"], 1, "SQL that is wrong is not tried again: {failed:#}");
-    delete(&stage);
-    until_deleted(&stage).await;
+    stage.delete_job(JOB);
+    stage.until_job_gone(JOB).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,21 +118,57 @@ async fn a_job_is_cancelled_before_its_roles_go() {
     let (stage, _program) = ready("unload-cancelled", bucket).await;
     stage.aws.post("settings", json!({"unload_file_seconds": 5}));
     stage.apply(&job(&stage, |_| {}));
-    stage
-        .until("the statement to run", || the_job(&stage).is_some_and(|job| job["status"]["state"] == "Running"))
-        .await;
+    stage.until("the statement to run", || stage.job(JOB).is_some_and(|job| job["status"]["state"] == "Running")).await;
     stage.delete(LINK);
     stage.until_gone(LINK).await;
-    let job = the_job(&stage).expect("there");
+    let job = stage.job(JOB).expect("there");
     assert_ne!(job["status"]["state"], "Running", "{job:#}");
     let (calls, _) = stage.aws.calls(0);
     let nth = |action: &str| calls.iter().position(|call| call["action"] == action && call["executed"] == true);
     let cancelled = nth("redshift-data:CancelStatement").expect("cancelled");
     let detached = calls.iter().rposition(|call| call["action"] == "redshift:ModifyClusterIamRoles").expect("detached");
     assert!(cancelled < detached);
-    delete(&stage);
-    until_deleted(&stage).await;
-    assert_eq!(files(&stage, bucket, "").await, BTreeMap::new());
+    stage.delete_job(JOB);
+    stage.until_job_gone(JOB).await;
+    assert_eq!(stage.files(bucket, "").await, BTreeMap::new());
+}
+
+/// The program is gone, status does not tell the statement's id, and the statement is the oldest of more than five
+/// pages of statements whose names begin like its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_statement_is_found_behind_pages_of_others() {
+    let (stage, mut program) = ready("unload-lost", "exports-lost").await;
+    stage.aws.post("settings", json!({"unload_file_seconds": 600}));
+    stage.apply(&job(&stage, |_| {}));
+    let id = || stage.job(JOB).and_then(|job| job["status"]["statementId"].as_str().map(ToOwned::to_owned));
+    stage.until("the statement to run", || id().is_some()).await;
+    program.kill();
+    let (ours, lost) = (id(), stage.job(JOB).expect("there"));
+    let status = ["patch", "unloadjob", JOB, "-n", &stage.namespace, "--subresource=status", "--type=merge", "-p"];
+    stage.plane().kubectl(&[&status[..], &[r#"{"status":{"statementId":null}}"#]].concat());
+    assert_eq!(id(), None);
+
+    let place: Value =
+        serde_json::from_str(lost["metadata"]["annotations"][PLACE].as_str().expect("a place")).expect("JSON");
+    let role = place["roleArn"].as_str().and_then(|arn| arn.rsplit('/').next()).expect("a role");
+    let session = stage.aws.post("credentials", json!({"account": place["account"], "role": role}));
+    let data = Data::new(&stage.aws.config(&session, "eu-west-1").await);
+    let name = statement_name(&serde_json::from_value(lost).expect("a job"), 1);
+    let others = (0..520).map(|number| format!("{name}{number}")).collect::<Vec<_>>();
+    for some in others.chunks(20) {
+        join_all(some.iter().map(async |name| {
+            let request = data.execute_statement().cluster_identifier(place["cluster"].as_str().expect("a cluster"));
+            request.database("analytics").sql("SELECT 1").statement_name(name).send().await.expect("submitted");
+        }))
+        .await;
+    }
+    let calls = stage.aws.calls(0).1;
+    let _program = stage.program();
+    stage.until("the statement to be found", || id().is_some()).await;
+    assert_eq!(id(), ours);
+    let (called, _) = data_calls(&stage, calls);
+    assert_eq!(called.get("redshift-data:ListStatements"), Some(&6), "{called:?}");
+    assert_eq!(called.get("redshift-data:ExecuteStatement"), None, "{called:?}");
 }
 
 /// Killed right before and right after each of its writes at AWS, the program submits one statement.
@@ -197,9 +179,9 @@ async fn killed_at_each_write_the_statement_runs_once() {
     let before = stage.inventory();
     let calls = stage.aws.calls(0).1;
     stage.apply(&job(&stage, |_| {}));
-    until_complete(&stage).await;
-    delete(&stage);
-    until_deleted(&stage).await;
+    stage.until_job_complete(JOB).await;
+    stage.delete_job(JOB);
+    stage.until_job_gone(JOB).await;
     let (clean, _) = stage.aws.calls(calls);
     let own = |call: &&Value| call["write"] == true && call["caller"].as_str().is_some_and(|c| c.ends_with(SESSION));
     let writes: BTreeSet<&str> = clean.iter().filter(own).filter_map(|call| call["action"].as_str()).collect();
@@ -209,8 +191,8 @@ async fn killed_at_each_write_the_statement_runs_once() {
         stage.aws.post("faults", json!({"kind": kind, "action": write, "nth": 1}));
         stage.apply(&job(&stage, |_| {}));
         let reached = || {
-            if condition(the_job(&stage).as_ref(), "Complete").starts_with("True") {
-                delete(&stage);
+            if condition(stage.job(JOB).as_ref(), "Complete").starts_with("True") {
+                stage.delete_job(JOB);
             }
             stage.aws.get("held?wait=1")["action"] == **write
         };
@@ -218,11 +200,11 @@ async fn killed_at_each_write_the_statement_runs_once() {
         program.kill();
         stage.aws.post("release", json!({}));
         program = stage.program();
-        if the_job(&stage).is_some_and(|job| job["metadata"]["deletionTimestamp"].is_null()) {
-            until_complete(&stage).await;
-            delete(&stage);
+        if stage.job(JOB).is_some_and(|job| job["metadata"]["deletionTimestamp"].is_null()) {
+            stage.until_job_complete(JOB).await;
+            stage.delete_job(JOB);
         }
-        until_deleted(&stage).await;
+        stage.until_job_gone(JOB).await;
         assert_eq!(stage.inventory(), before, "killed {kind} {write}");
         let (calls, _) = stage.aws.calls(calls);
         let submitted =

@@ -1,7 +1,8 @@
 //! `redshift-link unload`, as a person at a terminal or a pipeline uses it: with the rights of a user, and no others.
 
-use super::unload::{as_administrator, files, job, ready};
+use super::unload::{job, ready};
 use crate::bench::stage::Stage;
+use crate::bench::warehouse::Warehouse;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
@@ -144,8 +145,7 @@ async fn waits_and_is_deleted(user: &User<'_>) {
 
 async fn is_cancelled_and_resumed(user: &User<'_>) {
     let stage = user.stage;
-    // no long polls: one that began before a job is suspended ends up to 20 seconds later
-    stage.aws.post("settings", json!({"unload_file_seconds": 60, "waiting_requests_per_statement": 0}));
+    stage.aws.post("settings", json!({"unload_file_seconds": 60}));
     let manifest = user.manifest("slow", |_| {});
     let follower = user.command(&["run", "-f", &manifest]).spawn().expect("the program runs");
     user.until_state("slow", "Running").await;
@@ -161,12 +161,13 @@ async fn is_cancelled_and_resumed(user: &User<'_>) {
     assert_eq!(code, 0, "{result}{progress}");
     assert!(result.contains("slow is cancelled:") && result.contains("State:     Suspended"), "{result}");
     assert!(progress.contains("slow: Running, attempt 1"), "{progress}");
-    stage.aws.post("settings", json!({"unload_file_seconds": 0, "waiting_requests_per_statement": 10}));
+    stage.aws.post("settings", json!({"unload_file_seconds": 0}));
     let unloads = "SELECT status FROM sys_unload_history ORDER BY start_time DESC LIMIT 1";
-    assert_eq!(as_administrator(stage, unloads).await, ["aborted"]);
+    let warehouse = Warehouse::of(&stage.aws, &stage.world).await;
+    assert_eq!(warehouse.texts(unloads).await, ["aborted"]);
     let slow = user.job("slow").expect("there");
     let folder = format!("warehouse/stores/{}/", slow["metadata"]["uid"].as_str().expect("a UID"));
-    assert!(files(stage, BUCKET, &folder).await.is_empty(), "nothing is left of the attempt");
+    assert!(stage.files(BUCKET, &folder).await.is_empty(), "nothing is left of the attempt");
     let (code, result, _) = user.run(&["status", "slow", "--follow"]);
     assert_eq!(code, 3, "{result}");
     let (code, result, _) = user.run(&["cancel", "slow"]);

@@ -44,14 +44,13 @@ pub fn submits(request: &Request<'_>, facts: &Facts, user: &User) -> String {
     let on_cluster = arn("cluster", &cluster.identifier);
     let database = arn("dbname", &format!("{}/{}", cluster.identifier, cluster.database));
     let credentials = match user {
-        User::Named(user) => Statement::allow("", &["redshift:GetClusterCredentials"]).on([
-            database,
-            arn("dbuser", &format!("{}/{user}", cluster.identifier)),
-            on_cluster.clone(),
-        ]),
+        User::Named(user) => {
+            let user = arn("dbuser", &format!("{}/{user}", cluster.identifier));
+            Statement::allow("", &["redshift:GetClusterCredentials"]).on([database, user])
+        }
         User::OfRole(_) => Statement::allow("", &["redshift:GetClusterCredentialsWithIAM"]).on([database]),
     };
-    let own = ["CancelStatement", "DescribeStatement", "GetStatementResult", "ListStatements"];
+    let own = ["CancelStatement", "DescribeStatement", "ListStatements"];
     let own = own.map(|operation| format!("redshift-data:{operation}"));
     policy::document(&[
         Statement::allow("", &["redshift-data:ExecuteStatement"]).on([on_cluster]),
@@ -81,7 +80,7 @@ pub fn writes(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
         here(files.on([arn(&format!("/{prefix}*"))])),
     ];
     if let Some(key) = kms_key_arn {
-        statements.push(Statement::allow("", &["kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"]).on([key.clone()]));
+        statements.push(Statement::allow("", &["kms:GenerateDataKey", "kms:Decrypt"]).on([key.clone()]));
     }
     policy::document(&statements)
 }
