@@ -7,8 +7,8 @@
 use super::error::{AwsError, Look, Operation, Service};
 use super::manifest::Manifest;
 use super::model::{
-    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
-    Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
+    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, Secret,
+    SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
 };
 use super::scope::{Partition, Region, Scope};
 use async_trait::async_trait;
@@ -167,8 +167,10 @@ reads! {
     marked_roles: MarkedRoles(()) -> Vec<Role>, Iam ["ListRoles"];
     /// The region of a bucket of the account, by name. One of another account is refused like one without permission.
     bucket: Bucket(String) -> Option<Region>, S3 ["GetBucketLocation"];
-    /// A KMS key, by ARN.
+    /// A KMS key, by ARN, id or alias.
     key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
+    /// What is told of a secret, by ARN; its value is never read.
+    secret: Secret(String) -> Option<Secret>, SecretsManager ["DescribeSecret"];
     /// The objects below a prefix of a bucket, all of them.
     objects: Objects((String, String)) -> Listing, S3 ["ListObjectsV2"];
     /// All versions and delete markers below a prefix of a bucket.

@@ -35,7 +35,15 @@ const fn limit(operation: Operation, writes: bool) -> (f64, f64) {
         (Service::Iam, false) => (15.0, 60.0),
         (Service::Iam, true) => (8.0, 40.0),
         (Service::Sts, _) => (20.0, 100.0),
-        (Service::Redshift | Service::SageMaker | Service::S3 | Service::Kms | Service::RedshiftData, _) => (5.0, 40.0),
+        (
+            Service::Redshift
+            | Service::SageMaker
+            | Service::S3
+            | Service::Kms
+            | Service::SecretsManager
+            | Service::RedshiftData,
+            _,
+        ) => (5.0, 40.0),
     }
 }
 

@@ -8,6 +8,7 @@ mod redshift;
 mod redshift_data;
 mod s3;
 mod sagemaker;
+mod secrets_manager;
 mod session;
 
 pub use session::{Identity, Sessions};
@@ -17,8 +18,8 @@ use super::error::{AwsError, Class, Look, Operation, classify, code, is_throttle
 use super::manifest::Manifest;
 use super::mark::Installation;
 use super::model::{
-    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, SecurityGroup,
-    Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
+    App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule, Secret,
+    SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns,
 };
 use super::read::{Found, Reads};
 use super::scope::{AccountId, Partition, Region, Scope};
@@ -264,6 +265,9 @@ impl Reads for Sdk {
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         kms::keys(self, at, ids).await
+    }
+    async fn secret(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Secret>>> {
+        secrets_manager::secrets(self, at, ids).await
     }
     async fn objects(&self, at: &Scope, ids: &BTreeSet<(String, String)>) -> Look<Found<(String, String), Listing>> {
         s3::listings(self, at, ids).await

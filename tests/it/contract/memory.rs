@@ -8,7 +8,7 @@ use crate::in_memory::fake::world::{
 use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload};
+use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, Secret, StudioUsers, Target, Upload};
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,6 +98,17 @@ impl People for Fake {
         let key = Key { arn: arn.clone(), state: "Enabled".into(), symmetric: true };
         self.state().keys.insert((side.at(), arn.clone()), key);
         arn
+    }
+
+    async fn make_secret(&self, at: &Scope, name: &str, key: Option<&str>) -> String {
+        let arn = format!("arn:aws:secretsmanager:{}:{}:secret:{name}-AbCdEf", at.region, at.account);
+        let secret = Secret { arn: arn.clone(), key: key.map(Into::into), being_deleted: false };
+        self.state().secrets.insert((at.clone(), arn.clone()), secret);
+        arn
+    }
+
+    async fn delete_secret(&self, at: &Scope, arn: &str) {
+        self.state().secrets.get_mut(&(at.clone(), arn.to_owned())).expect("a secret").being_deleted = true;
     }
 
     async fn end_request(&self, peering: &str, status: PeeringStatus) {

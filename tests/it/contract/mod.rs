@@ -100,6 +100,7 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         networks,
         a_bucket_of_the_own_account,
         a_key,
+        a_secret,
         what_is_not_there_is_left_out,
         a_prefix_list_that_is_not_seen_is_refused,
         many_are_read_at_once;

@@ -19,8 +19,8 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Statement, StudioUsers, Subnet, Tags,
-    Target, Upload, Vpc, VpcDns,
+    App, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Secret, Statement, StudioUsers, Subnet,
+    Tags, Target, Upload, Vpc, VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
 use redshift_link::link::want::{VpcPair, Want};
@@ -62,6 +62,7 @@ pub struct State {
     /// The account and region of each bucket.
     pub buckets: BTreeMap<String, Scope>,
     pub keys: BTreeMap<(Scope, String), Key>,
+    pub secrets: BTreeMap<(Scope, String), Secret>,
     pub objects: buckets::Objects,
     pub uploads: BTreeSet<(String, Upload)>,
     /// Buckets keep versions.

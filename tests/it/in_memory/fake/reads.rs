@@ -8,7 +8,7 @@ use redshift_link::aws::manifest::{self, Manifest};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::{
     App, Cluster, Domain, Key, Listing, ObjectVersion, Peering, PeeringStatus, Role, RolePolicies, RouteTable, Rule,
-    SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, names_a_database_user,
+    Secret, SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, names_a_database_user,
 };
 use redshift_link::aws::read::{Found, Reads};
 use redshift_link::aws::scope::{AccountId, Partition, Region, Scope};
@@ -251,6 +251,9 @@ impl Reads for Fake {
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         Ok(pick(&self.read(at, Service::Kms, "DescribeKey").await?.keys, at, ids))
+    }
+    async fn secret(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Secret>>> {
+        Ok(pick(&self.read(at, Service::SecretsManager, "DescribeSecret").await?.secrets, at, ids))
     }
     async fn objects(&self, at: &Scope, ids: &BTreeSet<Below>) -> Look<Found<Below, Listing>> {
         let state = self.read(at, Service::S3, "ListObjectsV2").await?;
