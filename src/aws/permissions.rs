@@ -397,6 +397,23 @@ mod tests {
         }
     }
 
+    /// What is in a secret is for its readers.
+    #[test]
+    fn secrets_are_looked_at_where_they_are_listed_and_never_read() {
+        for (secrets, looks) in [("", false), (", secrets: ['*']", true)] {
+            let text = format!(
+                "accounts: [{{id: '111122223333', roleArn: 'arn:aws:iam::111122223333:role/r', externalId: abc, \
+                 allow: [{{namespaces: [a], as: producer, clusters: [c]{secrets}}}]}}]"
+            );
+            let account = Accounts::parse(&text).unwrap().accounts.remove(0);
+            let policy = permissions(&account, &Installation::new("prod").unwrap()).to_string();
+            for part in ["secretsmanager:DescribeSecret", "kms:DescribeKey", "secretsmanager:*:111122223333:secret:*"] {
+                assert_eq!(policy.contains(part), looks, "{part}: {policy}");
+            }
+            assert!(!policy.contains("GetSecretValue") && !policy.contains("kms:Decrypt"), "{policy}");
+        }
+    }
+
     #[test]
     fn with_a_boundary_no_role_is_made_without_it() {
         let policy = permissions(&account(", permissionsBoundary: b"), &Installation::new("prod").unwrap());

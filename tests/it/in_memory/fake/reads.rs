@@ -70,7 +70,7 @@ fn check_names<'a>(
     let Some(bad) = names.into_iter().find(|name| !valid(name)) else { return Ok(()) };
     let operation = Operation::new(Service::Iam, operation);
     let says = "The specified value for roleName is invalid.";
-    Err(refused((&at.account, Some(&at.region)), operation, bad.clone(), "ValidationError", says))
+    Err(refused((&at.account, None), operation, bad.clone(), "ValidationError", says))
 }
 
 fn route_table(state: &State, table: &RouteTable) -> RouteTable {
