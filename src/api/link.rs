@@ -60,7 +60,11 @@ use std::collections::{BTreeMap, BTreeSet};
     validation = Rule::new("!has(self.consumer.studio) || !has(self.access) || !has(self.access.databaseUsers) || (has(self.access.sourceIdentity) && self.access.sourceIdentity == 'Ignore')")
         .message("access.databaseUsers needs sourceIdentity: Ignore: otherwise each Studio user becomes the database user of his own name"),
     validation = Rule::new("!has(self.unload) || !has(self.unload.kmsKeyArn) || self.unload.kmsKeyArn.split(':')[4] == self.consumer.accountId")
-        .message("unload.kmsKeyArn must be a key of the consumer's account").field_path(".unload.kmsKeyArn")
+        .message("unload.kmsKeyArn must be a key of the consumer's account").field_path(".unload.kmsKeyArn"),
+    validation = Rule::new("!has(self.unload) || !has(self.unload.secretArn) || (self.unload.secretArn.split(':')[4] == self.producer.accountId && self.unload.secretArn.split(':')[3] == self.producer.region)")
+        .message("unload.secretArn must be a secret of the producer's account and region").field_path(".unload.secretArn"),
+    validation = Rule::new("!has(self.unload) || !has(self.unload.secretReaders) || self.unload.secretReaders.all(arn, arn.split(':')[4] == self.consumer.accountId)")
+        .message("unload.secretReaders must be roles of the consumer's account").field_path(".unload.secretReaders")
 )]
 pub struct CrossAccountRedshiftLinkSpec {
     /// Whether to make what is missing (`Enforce`) or only to show in status what would be made (`Plan`). Absent: `Enforce`.
@@ -275,6 +279,10 @@ pub struct PeeringSpec {
 /// Where UNLOADs may write, and as whom they read.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("has(self.secretArn) == has(self.secretReaders)")
+        .message("unload.secretArn and unload.secretReaders go together: a secret, and who may read it")
+)]
 pub struct Unload {
     /// The bucket, in the consumer's account.
     #[schemars(schema_with = "schema::bucket")]
@@ -296,6 +304,18 @@ pub struct Unload {
     /// `Wait` waits for their end, however long that takes. Absent: `Cancel`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_teardown: Option<OnTeardown>,
+    /// ARN of the Secrets Manager secret with credentials of the warehouse, in the producer's account and region, for
+    /// programs that connect to the warehouse themselves; the accounts file must allow it. A secret that a service manages,
+    /// such as that of the cluster's master user, cannot be named. Absent: no secret can be read over this link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::secret_arn")]
+    pub secret_arn: Option<String>,
+    /// ARNs of the roles in the consumer's account that may read that secret, such as the execution role of a Lambda
+    /// function; the accounts file must allow them. Nothing is written to these roles: each takes on a role of this link's,
+    /// and by it one in the producer's account; the condition `SecretAccessReady` names both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::role_arns")]
+    pub secret_readers: Option<BTreeSet<String>>,
 }
 
 /// What becomes of running statements when their link goes.
@@ -368,6 +388,12 @@ mod schema {
     }
     pub fn kms_key_arn(_: &mut SchemaGenerator) -> Schema {
         text("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", 256)
+    }
+    // whole, with the six characters that Secrets Manager adds to the name, for policies name it; `!` is in the names of
+    // secrets that services manage
+    pub fn secret_arn(_: &mut SchemaGenerator) -> Schema {
+        let name = "[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}";
+        text(&format!("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:{name}$"), 640)
     }
     pub fn database_groups(_: &mut SchemaGenerator) -> Schema {
         set(&text("^[a-z_][a-z0-9_+.@-]*$", 64), 1, 20)

@@ -34,6 +34,7 @@ pub enum Service {
     SageMaker,
     S3,
     Kms,
+    SecretsManager,
     RedshiftData,
 }
 
@@ -49,6 +50,7 @@ impl Service {
             Self::SageMaker => "sagemaker",
             Self::S3 => "s3",
             Self::Kms => "kms",
+            Self::SecretsManager => "secretsmanager",
             Self::RedshiftData => "redshift-data",
         }
     }

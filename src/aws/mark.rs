@@ -44,6 +44,10 @@ pub enum RoleKind {
     Unload,
     /// What writes the files of an UNLOAD, in the consumer's account.
     Write,
+    /// What readers of the secret take on, in the consumer's account.
+    Reader,
+    /// What reads the secret, in the producer's account.
+    Secret,
 }
 
 impl RoleKind {
@@ -54,6 +58,8 @@ impl RoleKind {
             Self::Submit => "submit-role",
             Self::Unload => "unload-role",
             Self::Write => "write-role",
+            Self::Reader => "reader-role",
+            Self::Secret => "secret-role",
         }
     }
 }
@@ -202,7 +208,16 @@ mod tests {
     fn derivations_are_frozen() {
         let i = installation();
         assert_eq!(i.role_path(), "/redshift-link/prod/");
-        assert_eq!(i.role(RoleKind::Producer, &owner().uid), "redshift-link-4077f892901db162665554f8");
+        let roles = RoleKind::iter().map(|kind| i.role(kind, &owner().uid));
+        let frozen = [
+            "redshift-link-4077f892901db162665554f8",
+            "redshift-link-287db85486632696f3817abf",
+            "redshift-link-125fef013d20df130e4c5651",
+            "redshift-link-afdaa5166daed1d4efcdeac5",
+            "redshift-link-4f809c37062b1e9de705e631",
+            "redshift-link-fde0f0f4563c380bb0f3ec82",
+        ];
+        assert!(roles.eq(frozen));
         assert_eq!(consumer_policy(&owner().uid), "redshift-link-0b6c9c7e-0000-4000-8000-000000000001");
         let vpc = |account: &str, id: &str| VpcRef { at: Scope::new(account, "eu-west-1"), id: id.into() };
         let peering = peering_key(&vpc("444455556666", "vpc-c"), &vpc("111122223333", "vpc-p"));

@@ -86,6 +86,17 @@ pub struct VpcEndpoint {
     pub policy: Option<String>,
 }
 
+/// A secret, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// Whole ARN.
+    pub arn: String,
+    /// ARN, id or alias of the customer's KMS key that encrypts it; absent where it is the one that AWS keeps for secrets.
+    pub key: Option<String>,
+    /// It is about to be deleted, and nobody can read it.
+    pub being_deleted: bool,
+}
+
 /// A user profile of a Studio domain, or the domain's own defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StudioUsers {

@@ -25,6 +25,7 @@ pub fn permissions(account: &Account, installation: &Installation) -> Value {
     let mut grants =
         vec![Statement { actions: reads.into_iter().collect(), ..Statement::allow("", &[]).on(["*".to_owned()]) }];
     grants.extend(ground.bucket_reads());
+    grants.extend(ground.secret_reads());
     for kind in EffectKind::iter() {
         let (on, grant) = ground.grant(kind);
         if lets_go(kind) || on.iter().any(|side| sides.contains(side)) {
@@ -70,9 +71,9 @@ fn is_for(read: Operation, sides: &BTreeSet<Side>) -> bool {
         Service::SageMaker => sides.is_empty() || sides.contains(&Side::Consumer),
         Service::Kms => sides.contains(&Side::Consumer),
         Service::Iam | Service::Ec2 => true,
-        // sessions ask who they are without leave; buckets are read where they are listed; statements belong to a
-        // role of the link's own
-        Service::Sts | Service::S3 | Service::RedshiftData => false,
+        // sessions ask who they are without leave; buckets and secrets are looked at where they are listed; statements
+        // belong to a role of the link's own
+        Service::Sts | Service::S3 | Service::SecretsManager | Service::RedshiftData => false,
     }
 }
 
@@ -218,6 +219,23 @@ impl<'a> Ground<'a> {
         if arns.is_empty() { vec![] } else { vec![self.here(Statement::allow("", actions).on(arns))] }
     }
 
+    /// What may be told of listed secrets, and of the keys that encrypt them. Never what is in them.
+    fn secret_reads(&self) -> Vec<Statement> {
+        let listed: BTreeSet<&String> = self.account.allow.iter().flat_map(|allow| &allow.secrets).collect();
+        if listed.is_empty() {
+            return vec![];
+        }
+        let every = format!("arn:{}:secretsmanager:*:{}:secret:*", self.partition, self.account.id);
+        let listed = listed.into_iter().map(|secret| if secret == "*" { every.clone() } else { secret.clone() });
+        let reads = OPERATIONS.iter().flat_map(|(_, operations)| *operations);
+        let of_secrets: BTreeSet<String> =
+            reads.filter(|o| o.service == Service::SecretsManager).map(|o| action(*o)).collect();
+        vec![
+            Statement { actions: of_secrets.into_iter().collect(), ..Statement::allow("", &[]).on(listed) },
+            Statement::allow("", &["kms:DescribeKey"]).on(["*".to_owned()]),
+        ]
+    }
+
     /// Places that UNLOADs may write to; `*/` for all.
     fn listed_buckets(&self) -> impl Iterator<Item = &'a str> {
         let listed: BTreeSet<&str> =
@@ -296,7 +314,8 @@ mod tests {
     fn account(more: &str) -> Account {
         let text = format!(
             "accounts: [{{id: '111122223333', roleArn: 'arn:aws-cn:iam::111122223333:role/redshift-link', externalId: abc{more}, \
-             allow: [{{namespaces: [a], as: producer}}, {{namespaces: [a], as: consumer, buckets: [exports/warehouse/]}}]}}]"
+             allow: [{{namespaces: [a], as: producer, secrets: ['arn:aws-cn:secretsmanager:*:*:secret:warehouse/*']}}, \
+             {{namespaces: [a], as: consumer, buckets: [exports/warehouse/]}}]}}]"
         );
         Accounts::parse(&text).unwrap().accounts.remove(0)
     }
@@ -376,6 +395,23 @@ mod tests {
             for action in ["iam:CreateRole", "iam:UpdateAssumeRolePolicy", "s3:PutObject", "s3:GetBucketLocation"] {
                 assert_eq!(policy.contains(&format!("\"{action}\"")), makes, "{action}: {policy}");
             }
+        }
+    }
+
+    /// What is in a secret is for its readers.
+    #[test]
+    fn secrets_are_looked_at_where_they_are_listed_and_never_read() {
+        for (secrets, looks) in [("", false), (", secrets: ['*']", true)] {
+            let text = format!(
+                "accounts: [{{id: '111122223333', roleArn: 'arn:aws:iam::111122223333:role/r', externalId: abc, \
+                 allow: [{{namespaces: [a], as: producer, clusters: [c]{secrets}}}]}}]"
+            );
+            let account = Accounts::parse(&text).unwrap().accounts.remove(0);
+            let policy = permissions(&account, &Installation::new("prod").unwrap()).to_string();
+            for part in ["secretsmanager:DescribeSecret", "kms:DescribeKey", "secretsmanager:*:111122223333:secret:*"] {
+                assert_eq!(policy.contains(part), looks, "{part}: {policy}");
+            }
+            assert!(!policy.contains("GetSecretValue") && !policy.contains("kms:Decrypt"), "{policy}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::error::{AwsError, Look, Operation, Service};
 use super::manifest::Manifest;
 use super::model::{
     App, BucketGuards, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule,
-    SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns, VpcEndpoint,
+    Secret, SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns, VpcEndpoint,
 };
 use super::scope::{Partition, Region, Scope};
 use async_trait::async_trait;
@@ -182,10 +182,12 @@ reads! {
     bucket_policy: BucketPolicy(String) -> Option<String>, S3 ["GetBucketPolicy"];
     /// What keeps objects of a bucket from being removed.
     bucket_guards: BucketGuards(String) -> BucketGuards, S3 ["GetBucketVersioning", "GetObjectLockConfiguration"];
-    /// A KMS key, by ARN.
+    /// A KMS key, by ARN, id or alias.
     key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
     /// The policy of a KMS key of the account, by ARN.
     key_policy: KeyPolicy(String) -> Option<String>, Kms ["GetKeyPolicy"];
+    /// What is told of a secret, by ARN; its value is never read.
+    secret: Secret(String) -> Option<Secret>, SecretsManager ["DescribeSecret"];
     /// The objects below a prefix of a bucket, all of them.
     objects: Objects((String, String)) -> Listing, S3 ["ListObjectsV2"], single;
     /// All versions and delete markers below a prefix of a bucket.

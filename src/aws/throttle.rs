@@ -42,7 +42,7 @@ const fn limit(operation: Operation, writes: bool) -> (f64, f64) {
             b"ExecuteStatement" => (15.0, 15.0),
             _ => (3.0, 10.0),
         },
-        (Service::Redshift | Service::SageMaker | Service::Kms, _) => (5.0, 40.0),
+        (Service::Redshift | Service::SageMaker | Service::Kms | Service::SecretsManager, _) => (5.0, 40.0),
     }
 }
 

@@ -7,7 +7,7 @@ use super::others::Others;
 use super::parts::peering::Connection;
 use super::parts::{
     Finding, Halt, Part, PartPlan, Step, TAKING_DOWN, consumer_policy, firewall, gather, peering, producer_role,
-    routes, source_identity, unload_roles,
+    routes, secret_access, source_identity, unload_roles,
 };
 use super::request::Request;
 use super::undone::contest;
@@ -109,6 +109,7 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
         (Part::Routes, routes::plan(request, &facts, seen, &through, others)),
         (Part::Firewall, firewall::plan(request, &facts, seen, &through)),
         (Part::UnloadRoles, unload_roles::plan(request, &facts, seen)),
+        (Part::SecretAccess, secret_access::plan(request, &facts, seen)),
     ];
     let (sweeps, connections) = sweeps(request, seen, &wants, others);
     let mut plan = collect(parts)?;
@@ -151,6 +152,7 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
 pub fn take_down(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan, Unread> {
     let (mut parts, connections) = sweeps(request, seen, &BTreeSet::new(), others);
     parts.push((Part::UnloadRoles, unload_roles::teardown(request, seen)));
+    parts.push((Part::SecretAccess, secret_access::teardown(request, seen)));
     parts.push((Part::ConsumerPolicy, consumer_policy::teardown(request, seen)));
     parts.push((Part::ProducerRole, teardown_role(request, seen)));
     parts.sort_by_key(|(part, _)| TAKING_DOWN.iter().position(|other| other == part));

@@ -246,11 +246,14 @@ fn still_ready(request: &Request<'_>, before: &LinkStatus, parts: &[Report]) -> 
 fn part_reports(request: &Request<'_>, plan: &Plan, failures: &Failures, before: &LinkStatus) -> Vec<Report> {
     let concerned = |part: &Part| {
         let found = |finding: &Finding| finding.part == *part;
+        let unload = request.spec().unload.as_ref();
+        let asked_for = match part {
+            Part::UnloadRoles => unload.is_some(),
+            Part::SecretAccess => unload.is_some_and(|unload| unload.secret_arn.is_some()),
+            _ => true,
+        };
         // what was not asked for is spoken of only while there is something left of it
-        *part != Part::UnloadRoles
-            || request.spec().unload.is_some()
-            || plan.steps.iter().any(|step| step.part == *part)
-            || plan.findings.iter().chain(failures).any(found)
+        asked_for || plan.steps.iter().any(|step| step.part == *part) || plan.findings.iter().chain(failures).any(found)
     };
     Part::iter().filter(concerned).map(|part| part_report(part, plan, failures, before)).collect()
 }

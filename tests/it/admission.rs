@@ -32,6 +32,17 @@ fn unloading() -> Value {
     spec
 }
 
+fn secret_arn(place: &str) -> String {
+    format!("arn:aws:secretsmanager:{place}:secret:warehouse/extract_1-a1B2c3")
+}
+
+fn reading() -> Value {
+    let mut spec = unloading();
+    spec["unload"]["secretArn"] = secret_arn("eu-west-1:111122223333").into();
+    spec["unload"]["secretReaders"] = json!(["arn:aws:iam::444455556666:role/extract"]);
+    spec
+}
+
 fn object(name: &str, spec: &Value) -> String {
     json!({"apiVersion": "redshiftlink.dev/v1alpha1", "kind": "CrossAccountRedshiftLink",
         "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
@@ -46,7 +57,7 @@ pub struct Rule {
     pub taken: Change,
 }
 
-const CREATION: [Rule; 10] = [
+const CREATION: [Rule; 13] = [
     Rule {
         of: studio,
         refused: |spec| spec["consumer"]["accountId"] = "111122223333".into(),
@@ -106,6 +117,24 @@ const CREATION: [Rule; 10] = [
         refused: |spec| spec["unload"]["kmsKeyArn"] = "arn:aws:kms:eu-west-1:111122223333:key/k-1".into(),
         message: "unload.kmsKeyArn must be a key of the consumer's account",
         taken: |spec| spec["unload"]["kmsKeyArn"] = "arn:aws:kms:eu-west-1:444455556666:key/k-1".into(),
+    },
+    Rule {
+        of: unloading,
+        refused: |spec| spec["unload"]["secretArn"] = secret_arn("eu-west-1:111122223333").into(),
+        message: "unload.secretArn and unload.secretReaders go together: a secret, and who may read it",
+        taken: |spec| *spec = reading(),
+    },
+    Rule {
+        of: reading,
+        refused: |spec| spec["unload"]["secretArn"] = secret_arn("eu-central-1:111122223333").into(),
+        message: "unload.secretArn must be a secret of the producer's account and region",
+        taken: |spec| spec["unload"]["secretArn"] = format!("{}-AbCdEf", secret_arn("eu-west-1:111122223333")).into(),
+    },
+    Rule {
+        of: reading,
+        refused: |spec| spec["unload"]["secretReaders"] = json!(["arn:aws:iam::111122223333:role/extract"]),
+        message: "unload.secretReaders must be roles of the consumer's account",
+        taken: |spec| spec["unload"]["secretReaders"] = json!(["arn:aws:iam::444455556666:role/service-role/extract"]),
     },
 ];
 
@@ -174,7 +203,7 @@ const UPDATES: [Rule; 10] = [
 ];
 
 /// What a schema refuses without a rule: by pattern, bound, set, enum or unknown field.
-const SHAPES: [(&str, Make, Change); 30] = [
+const SHAPES: [(&str, Make, Change); 35] = [
     ("spec.producer.accountId", studio, |spec| spec["producer"]["accountId"] = "1111".into()),
     ("spec.producer.accountId", studio, |spec| spec["producer"]["accountId"] = 111_122_223_333_u64.into()),
     ("spec.producer.region", studio, |spec| spec["producer"]["region"] = "Ireland".into()),
@@ -213,6 +242,18 @@ const SHAPES: [(&str, Make, Change); 30] = [
     ("spec.unload.prefix", unloading, |spec| spec["unload"]["prefix"] = "warehouse".into()),
     ("spec.unload.prefix", unloading, |spec| spec["unload"]["prefix"] = "../".into()),
     ("spec.unload.kmsKeyArn", unloading, |spec| spec["unload"]["kmsKeyArn"] = "alias/exports".into()),
+    ("spec.unload.secretArn", reading, |spec| spec["unload"]["secretArn"] = "warehouse/extract".into()),
+    ("spec.unload.secretArn", reading, |spec| {
+        let managed = secret_arn("eu-west-1:111122223333").replace("warehouse/", "redshift!");
+        spec["unload"]["secretArn"] = managed.into();
+    }),
+    ("spec.unload.secretArn", reading, |spec| {
+        spec["unload"]["secretArn"] = secret_arn("eu-west-1:111122223333").replace("extract", "*").into();
+    }),
+    ("spec.unload.secretReaders", reading, |spec| spec["unload"]["secretReaders"] = json!([])),
+    ("spec.unload.secretReaders[0]", reading, |spec| {
+        spec["unload"]["secretReaders"] = json!(["arn:aws:iam::444455556666:root"]);
+    }),
     ("spec.unload.databaseUser", unloading, |spec| spec["unload"]["databaseUser"] = "*".into()),
     ("spec.mode", studio, |spec| spec["mode"] = "DryRun".into()),
     ("spec.deletionPolicy", studio, |spec| spec["deletionPolicy"] = "Orphan".into()),

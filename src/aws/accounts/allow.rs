@@ -4,6 +4,7 @@ use super::{Account, Accounts, Allow, Namespaces, Side};
 use crate::api::link::CrossAccountRedshiftLinkSpec;
 use crate::aws::scope::AccountId;
 use std::collections::{BTreeMap, BTreeSet};
+use wildmatch::WildMatch;
 
 /// Whose object it is.
 #[derive(Clone, Copy, Debug)]
@@ -63,22 +64,26 @@ pub fn allow<'a>(
     let unloads_as = unload.and_then(|unload| unload.database_user.as_ref());
     let all_users: BTreeSet<String> = users.iter().chain(unloads_as).cloned().collect();
     let cluster = BTreeSet::from([producer.cluster.identifier.clone()]);
+    let secret = unload.and_then(|unload| unload.secret_arn.clone()).into_iter().collect();
     let producer_asks: Vec<Ask> = vec![
         ("cluster", &cluster, |a| &a.clusters, has),
         ("database group", groups, |a| &a.database_groups, has),
         ("database user", &all_users, |a| &a.database_users, has),
+        ("secret", &secret, |a| &a.secrets, fits),
     ];
     let domain: BTreeSet<_> = consumer.studio.iter().map(|s| s.domain_id.clone()).collect();
     let vpc: BTreeSet<_> = consumer.network.iter().map(|n| n.vpc_id.clone()).collect();
     let roles = consumer.network.as_ref().map_or(&empty, |n| &n.role_arns);
     let bucket = unload.iter().map(|unload| format!("{}/{}", unload.bucket, unload.prefix)).collect();
     let key = unload.and_then(|unload| unload.kms_key_arn.clone()).into_iter().collect();
+    let readers = unload.and_then(|unload| unload.secret_readers.as_ref()).unwrap_or(&empty);
     let consumer_asks: Vec<Ask> = vec![
         ("Studio domain", &domain, |a| &a.domains, has),
         ("VPC", &vpc, |a| &a.vpcs, has),
         ("role", roles, |a| &a.roles, has),
         ("bucket", &bucket, |a| &a.buckets, is_below),
         ("KMS key", &key, |a| &a.keys, has),
+        ("reader of secrets", readers, |a| &a.secret_readers, has),
     ];
     let takes_over = spec.peering.as_ref().and_then(|peering| peering.take_over_routes).unwrap_or(false);
     let side = |id: &str, which, asks: &[Ask]| side(accounts, id, tenant, which, asks, takes_over);
@@ -89,8 +94,14 @@ pub fn allow<'a>(
     if let Some(user) = users.iter().find(protected).or(unloads_as.filter(never)) {
         return Err(denied(producer, tenant, Side::Producer, format!("the protected database user {user}")));
     }
-    if let Some(role) = roles.iter().find(|role| !consumer.may_extend_role(role)) {
-        return Err(denied(consumer, tenant, Side::Consumer, format!("role {role}, which is reserved,")));
+    let reserved = readers.iter().find(|reader| !consumer.is_of_others(reader));
+    if let Some(role) = roles.iter().find(|role| !consumer.may_extend_role(role)).or(reserved) {
+        return Err(denied(
+            consumer,
+            tenant,
+            Side::Consumer,
+            format!("role {role}, which is reserved or another account's,"),
+        ));
     }
     Ok(Grants { producer, consumer })
 }
@@ -135,6 +146,10 @@ fn has(list: &BTreeSet<String>, one: &str) -> bool {
     list.contains("*") || list.contains(one)
 }
 
+fn fits(list: &BTreeSet<String>, one: &str) -> bool {
+    list.iter().any(|pattern| WildMatch::new(pattern).matches(one))
+}
+
 /// Each place in the list ends with a slash and stands for all below it.
 fn is_below(list: &BTreeSet<String>, place: &str) -> bool {
     list.contains("*") || list.iter().any(|above| place.starts_with(above.as_str()))
@@ -159,15 +174,19 @@ accounts:
   externalId: p-id
   protectedDatabaseUsers: [etl]
   allow:
-  - {namespaces: [ml], as: producer, clusters: [warehouse], databaseGroups: [readers], databaseUsers: [etl, rdsdb, app]}
+  - {namespaces: [ml], as: producer, clusters: [warehouse], databaseGroups: [readers], databaseUsers: [etl, rdsdb, app],
+     secrets: ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:warehouse/*"]}
   - {namespaces: [ml], as: producer, clusters: [finance], takeOverRoutes: true}
+  - {namespaces: [trusting], as: producer, clusters: ["*"], databaseGroups: ["*"], secrets: ["*"]}
   - {namespaces: {matchLabels: {tier: test}}, as: producer, clusters: ["*"]}
 - id: "444455556666"
   roleArn: arn:aws:iam::444455556666:role/redshift-link
   externalId: c-id
   allow:
   - {namespaces: [ml], as: consumer, domains: [d-1], vpcs: [vpc-1], roles: ["arn:aws:iam::444455556666:role/app"],
-     buckets: [exports/warehouse/], keys: ["arn:aws:kms:eu-west-1:444455556666:key/k-1"]}
+     buckets: [exports/warehouse/], keys: ["arn:aws:kms:eu-west-1:444455556666:key/k-1"],
+     secretReaders: ["arn:aws:iam::444455556666:role/extract"]}
+  - {namespaces: [trusting], as: consumer, domains: ["*"], buckets: ["*"], secretReaders: ["*"]}
   - {namespaces: {matchLabels: {tier: test}}, as: consumer, domains: [d-2]}
 "#;
 
@@ -195,6 +214,12 @@ accounts:
         json!({"/unload": {"bucket": bucket, "prefix": prefix}})
     }
 
+    fn secret(name: &str, reader: &str) -> Value {
+        json!({"/unload": {"bucket": "exports", "prefix": "warehouse/",
+            "secretArn": format!("arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}"),
+            "secretReaders": [format!("arn:aws:iam::{reader}")]}})
+    }
+
     #[test]
     fn what_is_listed_may_be_used() {
         let accounts = Accounts::parse(FILE).unwrap();
@@ -206,6 +231,7 @@ accounts:
             ("ml", &none, json!({"/producer/cluster/identifier": "finance"})),
             ("other", &labels, json!({"/consumer/studio/domainId": "d-2"})),
             ("ml", &none, unload("exports", "warehouse/")),
+            ("ml", &none, secret("warehouse/app-AbCdEf", "444455556666:role/extract")),
             // a protected user is nobody's to become, and may still be unloaded as
             (
                 "ml",
@@ -291,6 +317,19 @@ accounts:
                 json!({"/unload": {"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": "arn:aws:kms:eu-west-1:444455556666:key/k-2"}}),
                 "KMS key arn:aws:kms:eu-west-1:444455556666:key/k-2",
             ),
+            (
+                "ml",
+                secret("payroll-AbCdEf", "444455556666:role/extract"),
+                "secret arn:aws:secretsmanager:eu-west-1:1111",
+            ),
+            (
+                "ml",
+                secret("warehouse/app-AbCdEf", "444455556666:role/app"),
+                "reader of secrets arn:aws:iam::444455556666:role/app",
+            ),
+            // whatever is listed: not by another account, not by the controller
+            ("trusting", secret("warehouse/app-AbCdEf", "777788889999:role/extract"), "reserved"),
+            ("trusting", secret("warehouse/app-AbCdEf", "444455556666:role/redshift-link"), "reserved"),
             (
                 "ml",
                 json!({"/unload": {"bucket": "exports", "prefix": "warehouse/", "databaseUser": "admin"}}),

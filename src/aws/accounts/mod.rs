@@ -94,6 +94,13 @@ pub struct Allow {
     /// ARNs of KMS keys that files may be encrypted with.
     #[serde(default)]
     pub keys: BTreeSet<String>,
+    /// ARN patterns of secrets that may be read over a link (producer). `*` stands for any characters.
+    #[serde(default)]
+    pub secrets: BTreeSet<String>,
+    /// Whole ARNs of roles that may read such secrets (consumer); no patterns. Nothing is written to them, so those of
+    /// `roles` and `executionRoles` are not meant.
+    #[serde(default)]
+    pub secret_readers: BTreeSet<String>,
 }
 
 /// A side of a link.
@@ -185,8 +192,10 @@ impl Accounts {
                 return Err(fail("externalId must have at least two characters".into()));
             }
             let pattern = |role: &&String| role.contains(['*', '?']) && *role != "*";
-            if let Some(role) = account.allow.iter().flat_map(|allow| &allow.roles).find(pattern) {
-                return Err(fail(format!("roles: {role} is a pattern: list whole ARNs, or \"*\" for all")));
+            for (list, roles) in account.allow.iter().flat_map(Allow::whole_roles) {
+                if let Some(role) = roles.iter().find(pattern) {
+                    return Err(fail(format!("{list}: {role} is a pattern: list whole ARNs, or \"*\" for all")));
+                }
             }
             let unended = |bucket: &&String| !bucket.ends_with('/') && *bucket != "*";
             if let Some(bucket) = account.allow.iter().flat_map(|allow| &allow.buckets).find(unended) {
@@ -231,12 +240,23 @@ impl Account {
     /// itself nor the controller's own.
     #[must_use]
     pub fn may_extend_role(&self, arn: &str) -> bool {
+        self.is_of_others(arn)
+            && self.extendable_roles().into_iter().any(|pattern| WildMatch::new(pattern).matches(arn))
+    }
+
+    /// True where this is a role of the account, and neither one that AWS keeps for itself nor the controller's own.
+    #[must_use]
+    fn is_of_others(&self, arn: &str) -> bool {
         let Some(role) = parse_role_arn(arn) else { return false };
         let reserved = ["/aws-service-role/", "/aws-reserved/", "/redshift-link/"];
-        role.account == self.id.0
-            && arn != self.role_arn
-            && !reserved.iter().any(|path| role.path.starts_with(path))
-            && self.extendable_roles().into_iter().any(|pattern| WildMatch::new(pattern).matches(arn))
+        role.account == self.id.0 && arn != self.role_arn && !reserved.iter().any(|path| role.path.starts_with(path))
+    }
+}
+
+impl Allow {
+    /// The lists in which roles stand whole.
+    fn whole_roles(&self) -> [(&'static str, &BTreeSet<String>); 2] {
+        [("roles", &self.roles), ("secretReaders", &self.secret_readers)]
     }
 }
 
@@ -292,6 +312,7 @@ accounts:
             (GOOD.replace("{team: ml}", "{}"), "every namespace"),
             (GOOD.replace("clusters:", "cluster:"), "does not parse"),
             (GOOD.replace("domains:", "roles:").replace("[\"*\"]", "[\"arn:*\"]"), "list whole ARNs"),
+            (GOOD.replace("domains:", "secretReaders:").replace("[\"*\"]", "[\"arn:*\"]"), "secretReaders: arn:* is a"),
             (GOOD.replace("domains:", "buckets:").replace("[\"*\"]", "[exports]"), "must end with a slash: exports/"),
             (format!("{GOOD}{}", GOOD.replace("\naccounts:\n", "")), "stands twice"),
         ] {

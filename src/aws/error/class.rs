@@ -7,6 +7,7 @@ pub(super) const SERVER_FAULTS: &[&str] = &[
     "InternalFailure",
     "InternalServerError",
     "InternalServerException",
+    "InternalServiceError",
     "KMSInternalException",
     "ServerInternal",
     "ServiceFailure",
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn one_row_per_code() {
         use Class::{Blocked, Stale, Terminal, Transient};
-        use Service::{Ec2, Iam, Redshift, RedshiftData, S3, SageMaker, Sts};
+        use Service::{Ec2, Iam, Redshift, RedshiftData, S3, SageMaker, SecretsManager, Sts};
         let rows: &[(Service, &str, &str, Class)] = &[
             (Iam, "Throttling", "Rate exceeded", Transient),
             (Ec2, "RequestLimitExceeded", "", Transient),
@@ -211,6 +212,10 @@ mod tests {
             (SageMaker, "ValidationException", "", Terminal),
             (RedshiftData, "ThrottlingException", "", Transient),
             (RedshiftData, "InternalServerException", "", Transient),
+            (SecretsManager, "InternalServiceError", "", Transient),
+            (SecretsManager, "ThrottlingException", "", Transient),
+            (SecretsManager, "ResourceNotFoundException", "", Stale),
+            (SecretsManager, "AccessDeniedException", "", Blocked),
             (RedshiftData, "ExecuteStatementException", "", Transient),
             (RedshiftData, "ActiveStatementsExceededException", "", Transient),
             (RedshiftData, "ActiveSessionsExceededException", "", Transient),

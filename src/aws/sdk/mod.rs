@@ -8,6 +8,7 @@ mod redshift;
 mod redshift_data;
 mod s3;
 mod sagemaker;
+mod secrets_manager;
 mod session;
 
 pub use session::{Identity, Sessions};
@@ -18,7 +19,7 @@ use super::manifest::Manifest;
 use super::mark::Installation;
 use super::model::{
     App, BucketGuards, Cluster, Domain, Key, Listing, ObjectVersion, Peering, Role, RolePolicies, RouteTable, Rule,
-    SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns, VpcEndpoint,
+    Secret, SecurityGroup, Statement, StudioUsers, Subnet, Upload, Vpc, VpcDns, VpcEndpoint,
 };
 use super::read::{Found, Reads};
 use super::scope::{AccountId, Partition, Region, Scope};
@@ -276,6 +277,9 @@ impl Reads for Sdk {
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         kms::keys(self, at, ids).await
+    }
+    async fn secret(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Secret>>> {
+        secrets_manager::secrets(self, at, ids).await
     }
     async fn objects(&self, at: &Scope, ids: &BTreeSet<(String, String)>) -> Look<Found<(String, String), Listing>> {
         s3::listings(self, at, ids).await

@@ -102,6 +102,7 @@ pub(super) struct Clients {
     pub s3: aws_sdk_s3::Client,
     pub s3_writes: aws_sdk_s3::Client,
     pub kms: aws_sdk_kms::Client,
+    pub secrets_manager: aws_sdk_secretsmanager::Client,
 }
 
 /// Credentials that are replaced before they end.
@@ -323,6 +324,7 @@ impl Door {
                 s3: aws_sdk_s3::Client::new(&reads),
                 s3_writes: aws_sdk_s3::Client::new(&writes),
                 kms: aws_sdk_kms::Client::new(&reads),
+                secrets_manager: aws_sdk_secretsmanager::Client::new(&reads),
             })
         });
         made.clone()

@@ -66,9 +66,13 @@ pub fn without(request: &Request<'_>, seen: &Seen) -> Result<Leaving, Halt> {
 
 /// Names of the roles on which status says that our policy is.
 fn remembered(request: &Request<'_>) -> impl Iterator<Item = String> {
-    let start = format!("policy {} ", request.consumer.account);
+    let (start, policy) = (format!("policy {} ", request.consumer.account), consumer_policy(request.uid()));
     let resources = request.link.status.iter().flat_map(|status| &status.resources);
-    resources.filter_map(move |resource| Some(resource.strip_prefix(&start)?.split('/').next()?.to_owned()))
+    resources.filter_map(move |resource| {
+        // policies of roles of our own are told without a slash
+        let (role, rest) = resource.strip_prefix(&start)?.split_once('/')?;
+        (rest.split(' ').next() == Some(&policy)).then(|| role.to_owned())
+    })
 }
 
 /// Those of the roles that carry our policy.

@@ -10,6 +10,7 @@ pub mod peering;
 pub mod producer_role;
 pub mod role;
 pub mod routes;
+pub mod secret_access;
 pub mod source_identity;
 pub mod unload_roles;
 
@@ -33,14 +34,16 @@ pub enum Part {
     Routes,
     Firewall,
     UnloadRoles,
+    SecretAccess,
 }
 
 /// The order of taking down: what lets traffic through goes first, the ledger of what carries no mark last.
-pub const TAKING_DOWN: [Part; 7] = [
+pub const TAKING_DOWN: [Part; 8] = [
     Part::Firewall,
     Part::Routes,
     Part::Peering,
     Part::UnloadRoles,
+    Part::SecretAccess,
     Part::SourceIdentity,
     Part::ConsumerPolicy,
     Part::ProducerRole,
@@ -58,6 +61,7 @@ impl Part {
             Self::Routes => "RoutesReady",
             Self::Firewall => "FirewallReady",
             Self::UnloadRoles => "UnloadRolesReady",
+            Self::SecretAccess => "SecretAccessReady",
         }
     }
 
@@ -72,6 +76,7 @@ impl Part {
             Self::Routes => "routes",
             Self::Firewall => "firewall",
             Self::UnloadRoles => "unload_roles",
+            Self::SecretAccess => "secret_access",
         }
     }
 }

@@ -193,6 +193,35 @@ impl OwnRole<'_> {
     }
 }
 
+/// What status says is there of these roles.
+pub fn remembered<'a, const N: usize>(
+    request: &Request<'a>,
+    roles: [OwnRole<'_>; N],
+) -> impl Iterator<Item = &'a String> + use<'a, N> {
+    let names = roles.map(|role| role.name(request));
+    let resources = request.link.status.iter().flat_map(|status| &status.resources);
+    resources.filter(move |resource| resource.split(' ').any(|word| names.iter().any(|name| name == word)))
+}
+
+/// Status says of nothing that it is there: it may have been wiped.
+#[must_use]
+pub fn knows_nothing(request: &Request<'_>) -> bool {
+    request.link.status.as_ref().is_none_or(|status| status.resources.is_empty())
+}
+
+/// What keeps a part from being planned, as a finding: what is remembered of it is taken to be there still.
+///
+/// # Errors
+/// Something is unread.
+pub fn or_finding(part: Part, planned: Result<PartPlan, Halt>, remembered: BTreeSet<String>) -> Result<PartPlan, Halt> {
+    let finding = match planned {
+        Err(Halt::Found(finding)) => finding,
+        Err(Halt::Refused(error)) => Finding::refused(part, &error),
+        planned => return planned,
+    };
+    Ok(PartPlan { findings: vec![finding], ours: remembered, ..PartPlan::default() })
+}
+
 fn tags(request: &Request<'_>) -> Tags {
     let mut tags = request.spec().tags.clone().unwrap_or_default();
     tags.extend(request.installation.role_tags(&request.owner()));

@@ -26,7 +26,7 @@ class Call:
 
     @property
     def account(self) -> str:
-        """The caller's account. Only S3, KMS and STS have operations on things of another one."""
+        """The caller's account. Only S3, KMS, Secrets Manager and STS have operations on things of another one."""
         return self.principal.account
 
     @property

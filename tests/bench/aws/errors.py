@@ -32,6 +32,7 @@ _THROTTLED = {
     "s3": ("SlowDown", "Please reduce your request rate.", 503),
     "redshift-data": ("ThrottlingException", "Rate exceeded", 400),
     "sagemaker": ("ThrottlingException", "Rate exceeded", 400),
+    "secretsmanager": ("ThrottlingException", "Rate exceeded", 400),
 }
 _BROKEN = {
     "ec2": ("InternalError", "An internal error has occurred", 500),
@@ -39,6 +40,7 @@ _BROKEN = {
     "iam": ("ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.", 500),
     "kms": ("KMSInternalException", "The request was rejected because an internal exception occurred.", 500),
     "s3": ("InternalError", "We encountered an internal error. Please try again.", 500),
+    "secretsmanager": ("InternalServiceError", "An error occurred on the server side.", 500),
 }
 _UNKNOWN_KEY = {
     "ec2": ("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
@@ -46,6 +48,7 @@ _UNKNOWN_KEY = {
     "s3": ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403),
     "redshift-data": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
     "sagemaker": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
+    "secretsmanager": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
 }
 _EXPIRED = {
     "ec2": ("RequestExpired", "Request has expired.", 400),
@@ -53,6 +56,7 @@ _EXPIRED = {
     "s3": ("ExpiredToken", "The provided token has expired.", 400),
     "redshift-data": ("ExpiredTokenException", "The security token included in the request is expired", 400),
     "sagemaker": ("ExpiredTokenException", "The security token included in the request is expired", 400),
+    "secretsmanager": ("ExpiredTokenException", "The security token included in the request is expired", 400),
 }
 
 
@@ -99,7 +103,7 @@ def denied(service: str, who: str, action: str, resource: str, reason: str, else
     if service == "ec2":
         text = f"You are not authorized to perform this operation. {text}. Encoded authorization failure message: bench"
         return AwsError("UnauthorizedOperation", text, 403)
-    if service in ("kms", "redshift-data", "sagemaker"):
+    if service in ("kms", "redshift-data", "sagemaker", "secretsmanager"):
         return AwsError("AccessDeniedException", text, 400)
     return AwsError("AccessDenied", text, 403)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .redshift_data.statements import Remembered, Statement
     from .s3.store import Bucket
     from .sagemaker import Studio
+    from .secrets_manager import Secret
 
 
 @dataclass
@@ -110,6 +111,7 @@ class State:
     studios: "dict[tuple[str, str], Studio]" = field(default_factory=dict)
     # By account and region.
     keys: "dict[tuple[str, str], Keys]" = field(default_factory=dict)
+    secrets: "dict[tuple[str, str], dict[str, Secret]]" = field(default_factory=dict)
     # Names are global.
     buckets: "dict[str, Bucket]" = field(default_factory=dict)
     # Subnets shared with an account: (participant, region) -> ids, each with its owner.
@@ -118,9 +120,11 @@ class State:
     statements: "dict[str, Statement]" = field(default_factory=dict)
     statement_tokens: "dict[tuple[str, str, str], Remembered]" = field(default_factory=dict)
 
-    def with_policies(self) -> "list[Bucket | Key]":
+    def with_policies(self) -> "list[Bucket | Key | Secret]":
         """All things that have policies of their own, but roles."""
-        return [*self.buckets.values(), *(key for keys in self.keys.values() for key in keys.by_id.values())]
+        keys = (key for keys in self.keys.values() for key in keys.by_id.values())
+        secrets = (secret for secrets in self.secrets.values() for secret in secrets.values())
+        return [*self.buckets.values(), *keys, *secrets]
 
 
 # What else a reset empties.

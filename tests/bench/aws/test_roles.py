@@ -249,3 +249,11 @@ def test_accounts_have_roles_of_their_own(bench, iam):
     create(iam)
     with refused("NoSuchEntity"):
         bench.admin(PLATFORM, "iam").get_role(RoleName="ours")
+
+
+def test_a_name_that_no_role_can_have_is_not_looked_for(iam):
+    for name in ("ours and more", "a" * 65, "path/ours"):
+        with refused("ValidationError", "roleName is invalid", 400):
+            iam.get_role_policy(RoleName=name, PolicyName="p")
+        with refused("ValidationError"):
+            iam.get_role(RoleName=name)

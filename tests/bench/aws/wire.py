@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 from . import errors, rest
 from .errors import AwsError
 
-SERVICES = ("ec2", "iam", "kms", "redshift", "redshift-data", "s3", "sagemaker", "sts")
+SERVICES = ("ec2", "iam", "kms", "redshift", "redshift-data", "s3", "sagemaker", "secretsmanager", "sts")
 
 # moto's responders, for the operations that it executes.
 RESPONDERS: dict[str, type[BaseResponse]] = {"ec2": EC2Response, "iam": IamResponse, "redshift": RedshiftResponse}

@@ -14,6 +14,7 @@ ACCOUNTS = [
                 "clusters": ["*"],
                 "databaseGroups": ["readers"],
                 "databaseUsers": ["app"],
+                "secrets": ["*"],
             }
         ],
     ),
@@ -31,6 +32,7 @@ ACCOUNTS = [
                 "roles": [],
                 "buckets": ["exports/", "shared/warehouse/"],
                 "keys": ["*"],
+                "secretReaders": [f"arn:aws:iam::{CONSUMER}:role/extract"],
             }
         ],
     ),

@@ -19,10 +19,11 @@ pub fn write_file(path: &Path, world: &Value, change: impl FnOnce(&mut Value)) {
     let app = arn(consumer, "app");
     let mut file = json!({"accounts": [
         {"id": producer, "roleArn": role(producer), "externalId": "producer-external-id", "protectedDatabaseUsers": ["etl"],
-         "allow": [{"namespaces": ["*"], "as": "producer", "clusters": ["*"], "databaseGroups": ["readers"], "databaseUsers": ["app"]}]},
+         "allow": [{"namespaces": ["*"], "as": "producer", "clusters": ["*"], "databaseGroups": ["readers"], "databaseUsers": ["app"],
+            "secrets": ["*"]}]},
         {"id": consumer, "roleArn": role(consumer), "externalId": "consumer-external-id", "executionRoles": [studio_roles],
          "allow": [{"namespaces": ["*"], "as": "consumer", "domains": ["*"], "vpcs": ["*"], "roles": [app],
-            "buckets": ["*"], "keys": ["*"]}]},
+            "buckets": ["*"], "keys": ["*"], "secretReaders": ["*"]}]},
     ]});
     change(&mut file);
     std::fs::write(path, file.to_string()).expect("a folder for tests");

@@ -172,6 +172,36 @@ impl Stage {
         s3.create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
     }
 
+    /// Makes a secret in the producer's account, under a key of its own: its ARN.
+    pub async fn secret(&self, name: &str, value: &str) -> String {
+        let side = &self.world["producer"];
+        let config = self.aws.config(&side["admin"], side["region"].as_str().expect("a region")).await;
+        let key = aws_sdk_kms::Client::new(&config).create_key().send().await.expect("made").key_metadata;
+        let key = key.and_then(|key| key.arn).expect("an ARN");
+        let secrets = aws_sdk_secretsmanager::Client::new(&config);
+        let request = secrets.create_secret().name(name).secret_string(value).kms_key_id(key);
+        request.send().await.expect("made").arn.expect("an ARN")
+    }
+
+    /// Makes a role as Lambda functions of the consumer's run as: its ARN.
+    pub async fn reader(&self, name: &str) -> String {
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]});
+        let request = self.iam("consumer").await.create_role().role_name(name);
+        let made = request.assume_role_policy_document(trust.to_string()).send().await.expect("made");
+        made.role.expect("a role").arn
+    }
+
+    /// Takes on a role from a session.
+    pub async fn enter(&self, session: &Value, role: &str) -> Result<Value, String> {
+        let config = self.aws.config(session, "eu-west-1").await;
+        let assumed = aws_sdk_sts::Client::new(&config).assume_role().role_arn(role).role_session_name("bench").send();
+        let assumed = assumed.await.map_err(|error| format!("AssumeRole: {:?}", error.into_service_error()))?;
+        let entered = assumed.credentials().expect("credentials");
+        Ok(json!({"accessKeyId": entered.access_key_id(), "secretAccessKey": entered.secret_access_key(),
+            "sessionToken": entered.session_token()}))
+    }
+
     /// IAM as the administrator of a side sees it.
     pub async fn iam(&self, side: &str) -> aws_sdk_iam::Client {
         let region = self.world[side]["region"].as_str().expect("a region");

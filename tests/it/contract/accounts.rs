@@ -89,6 +89,12 @@ pub trait People: Send + Sync {
     /// Makes a symmetric key in the account of a network: its ARN.
     async fn make_key(&self, side: &Side) -> String;
 
+    /// Makes a secret, encrypted by this key or by AWS's own: its ARN.
+    async fn make_secret(&self, at: &Scope, name: &str, key: Option<&str>) -> String;
+
+    /// Schedules a secret for deletion.
+    async fn delete_secret(&self, at: &Scope, arn: &str);
+
     /// A request ends as `Rejected` or `Expired`.
     async fn end_request(&self, peering: &str, status: PeeringStatus);
 

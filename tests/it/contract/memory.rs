@@ -10,7 +10,7 @@ use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use redshift_link::aws::model::{
-    App, BucketGuards, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload, VpcEndpoint,
+    App, BucketGuards, Destination, Key, PeeringStatus, Route, Secret, StudioUsers, Target, Upload, VpcEndpoint,
 };
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
@@ -128,6 +128,17 @@ impl People for Fake {
         state.key_policies.insert(arn.clone(), ACCOUNT_DECIDES.into());
         state.keys.insert((side.at(), arn.clone()), key);
         arn
+    }
+
+    async fn make_secret(&self, at: &Scope, name: &str, key: Option<&str>) -> String {
+        let arn = format!("arn:aws:secretsmanager:{}:{}:secret:{name}-AbCdEf", at.region, at.account);
+        let secret = Secret { arn: arn.clone(), key: key.map(Into::into), being_deleted: false };
+        self.state().secrets.insert((at.clone(), arn.clone()), secret);
+        arn
+    }
+
+    async fn delete_secret(&self, at: &Scope, arn: &str) {
+        self.state().secrets.get_mut(&(at.clone(), arn.to_owned())).expect("a secret").being_deleted = true;
     }
 
     async fn end_request(&self, peering: &str, status: PeeringStatus) {

@@ -47,6 +47,7 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         an_inline_policy_is_written_and_removed,
         a_role_with_policies_stays,
         a_role_that_is_not_there_is_not_found,
+        a_name_that_no_role_can_have_is_refused,
         tags_and_boundary_are_put_back,
         the_roles_under_our_path_are_listed,
         documents_have_a_size;
@@ -101,6 +102,7 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         a_bucket_of_the_own_account,
         what_a_bucket_refuses,
         a_key,
+        a_secret,
         endpoints_of_a_network,
         what_is_not_there_is_left_out,
         a_prefix_list_that_is_not_seen_is_refused,

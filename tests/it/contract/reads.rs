@@ -94,6 +94,26 @@ pub async fn a_key(s: &mut Scene) {
     s.holds("no such key", seen.key(&at, absent).expect("answered").is_none());
 }
 
+pub async fn a_secret(s: &mut Scene) {
+    let at = s.accounts.producer.at();
+    let key = s.accounts.people.make_key(&s.accounts.producer).await;
+    let plain = s.accounts.people.make_secret(&at, "plain", None).await;
+    let encrypted = s.accounts.people.make_secret(&at, "encrypted", Some(&key)).await;
+    for (id, word) in [(&key, "<key>"), (&plain, "<plain>"), (&encrypted, "<encrypted>")] {
+        s.name(id, word);
+    }
+    let absent = format!("arn:aws:secretsmanager:{}:{}:secret:absent-AbCdEf", at.region, at.account);
+    let seen = s.sees_all([&plain, &encrypted, &absent].map(|arn| Read::Secret(at.clone(), arn.clone()))).await;
+    let secret = |arn: &String| seen.secret(&at, arn.clone()).expect("answered").clone();
+    s.holds("under AWS's key", secret(&plain).is_some_and(|secret| secret.key.is_none() && secret.arn == plain));
+    s.holds("under a key of one's own", secret(&encrypted).is_some_and(|secret| secret.key == Some(key)));
+    s.holds("no such secret", secret(&absent).is_none());
+    s.accounts.people.delete_secret(&at, &plain).await;
+    let seen = s.sees(Read::Secret(at.clone(), plain.clone())).await;
+    let secret = seen.secret(&at, plain).expect("answered").clone();
+    s.holds("it is there until it is deleted", secret.is_some_and(|secret| secret.being_deleted));
+}
+
 pub async fn the_studio(s: &mut Scene) {
     let (at, domain) = (s.accounts.consumer.at(), s.accounts.domain.clone());
     let of = |domain: &str| {

@@ -7,7 +7,7 @@ use redshift_link::aws::error::Class;
 use redshift_link::aws::mark::{ACCESS_POLICY, RoleKind, consumer_policy};
 use redshift_link::aws::model::{Role, Tags};
 use redshift_link::aws::policy::{Statement, document, named_aws_principals, same_meaning};
-use redshift_link::aws::read::Read;
+use redshift_link::aws::read::{Gap, Read};
 use redshift_link::aws::scope::AccountId;
 
 impl Side {
@@ -197,6 +197,16 @@ pub async fn a_role_that_is_not_there_is_not_found(s: &mut Scene) {
     }
     let none = s.role(producer, "absent").await;
     s.holds("no role", none.is_none());
+}
+
+pub async fn a_name_that_no_role_can_have_is_refused(s: &mut Scene) {
+    let (at, id) = (s.accounts.producer.at(), ("ours and more".to_owned(), ACCESS_POLICY.to_owned()));
+    let seen = s.sees(Read::RolePolicy(at.clone(), id.clone())).await;
+    let refused = match seen.role_policy(&at, id) {
+        Err(Gap::Refused(error)) => error.code == "ValidationError" && error.class == Class::Terminal,
+        _ => false,
+    };
+    s.holds("refused", refused);
 }
 
 pub async fn tags_and_boundary_are_put_back(s: &mut Scene) {

@@ -122,6 +122,9 @@ impl Scene {
             Answer::PrefixList(_, id, Err(error)) => {
                 return self.plain(&format!("PrefixList {id}: {}", refusal(&error)));
             }
+            Answer::RolePolicy(_, id, Err(error)) => {
+                return self.plain(&format!("RolePolicy {id:?}: {}", refusal(&error)));
+            }
             Answer::Cluster(at, id, Ok(Some(mut cluster))) => {
                 cluster.address = cluster.address.map(|_| "a host name".into());
                 Answer::Cluster(at, id, Ok(Some(cluster)))

@@ -172,7 +172,7 @@ impl Server {
             json!({"id": id, "roleArn": arn(ROLE), "externalId": format!("external-id-of-{id}"),
                 "permissionsBoundary": policy_arn(&Scope::new(&id, ""), BOUNDARY),
                 "executionRoles": [arn("service-role/AmazonSageMaker-*")],
-                "allow": [{"namespaces": ["ml"], "as": "producer"},
+                "allow": [{"namespaces": ["ml"], "as": "producer", "secrets": ["*"]},
                     {"namespaces": ["ml"], "as": "consumer", "buckets": ["*"], "keys": ["*"]}]})
         };
         let file = json!({"accounts": [entry("producer"), entry("consumer")]});
@@ -252,6 +252,17 @@ impl People for Server {
         let kms = aws_sdk_kms::Client::new(&self.of(&side.at().account).config);
         let made = kms.create_key().send().await.expect("made").key_metadata;
         made.and_then(|key| key.arn).expect("an ARN")
+    }
+
+    async fn make_secret(&self, at: &Scope, name: &str, key: Option<&str>) -> String {
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.of(&at.account).config);
+        let request = secrets.create_secret().name(name).secret_string("{}").set_kms_key_id(key.map(Into::into));
+        request.send().await.expect("made").arn.expect("an ARN")
+    }
+
+    async fn delete_secret(&self, at: &Scope, arn: &str) {
+        let secrets = aws_sdk_secretsmanager::Client::new(&self.of(&at.account).config);
+        secrets.delete_secret().secret_id(arn).send().await.expect("on its way");
     }
 
     async fn end_request(&self, peering: &str, status: PeeringStatus) {

@@ -4,7 +4,7 @@
 
 use crate::in_memory::driver::{Driver, GRACE};
 use crate::in_memory::fake::faults::Fault;
-use crate::in_memory::fake::world::{ALICE_ROLE, PRODUCER, consumer, link, net, producer, role_arn, unload_link};
+use crate::in_memory::fake::world::{ALICE_ROLE, PRODUCER, consumer, link, net, producer, role_arn, whole_link};
 use redshift_link::aws::effect::{Effect, EffectKind};
 use redshift_link::aws::model::{Destination, StudioUsers};
 use redshift_link::aws::scope::AccountId;
@@ -28,7 +28,7 @@ struct Scenario {
 }
 
 fn apply(driver: &Driver) {
-    driver.apply(unload_link("a"));
+    driver.apply(whole_link("a"));
 }
 
 /// The spec names other tables and groups and no unload, a profile goes and another comes.

@@ -8,6 +8,7 @@ mod deletion;
 pub mod driver;
 pub mod fake;
 mod foreign;
+mod secret_access;
 mod settled;
 mod shared;
 mod unload_files;

@@ -2,7 +2,8 @@
 
 use crate::in_memory::driver::{Driver, INTERVAL};
 use crate::in_memory::fake::faults::Write;
-use crate::in_memory::fake::world::{link, unload_link};
+use crate::in_memory::fake::world::{link, unload_link, whole_link};
+use redshift_link::api::CrossAccountRedshiftLink;
 use redshift_link::aws::effect::Effect;
 use std::collections::BTreeMap;
 use strum::IntoEnumIterator;
@@ -14,11 +15,31 @@ fn counted<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
 }
 
 async fn ready() -> Driver {
+    settled(link("a", |_| {})).await
+}
+
+async fn settled(link: CrossAccountRedshiftLink) -> Driver {
     let mut driver = Driver::new();
-    driver.apply(link("a", |_| {}));
+    driver.apply(link);
     driver.settle().await;
     assert_eq!(driver.ready("a"), "True InPlace");
     driver
+}
+
+/// The reads of one look at what does not change, which writes nothing.
+async fn reads_of_a_look(driver: &mut Driver) -> BTreeMap<&'static str, usize> {
+    driver.pass(INTERVAL * 2).await;
+    let (writes, told) = (driver.faults.tried().len(), driver.kubernetes.told("a").len());
+    driver.aws.state().reads.clear();
+    let before = driver.loops;
+    driver.pass(INTERVAL * 3).await;
+    let loops = driver.loops - before;
+    assert!((2..=4).contains(&loops), "{loops}");
+    assert_eq!(driver.faults.tried().len(), writes, "{:?}", driver.faults.tried().last());
+    assert_eq!(driver.kubernetes.told("a").len(), told);
+    let reads = counted(driver.aws.state().reads.iter().copied());
+    assert!(reads.values().all(|count| count % loops == 0), "in {loops} loops: {reads:?}");
+    reads.into_iter().map(|(name, count)| (name, count / loops)).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,10 +68,7 @@ async fn the_writes_of_one_link_are_these() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unload_takes_these_writes_more() {
-    let mut driver = Driver::new();
-    driver.apply(unload_link("a"));
-    driver.settle().await;
-    assert_eq!(driver.ready("a"), "True InPlace");
+    let driver = settled(unload_link("a")).await;
     let of_part = |effect: &&Effect| match effect {
         Effect::CreateRole { trust, .. } => !trust.contains("service-role"),
         Effect::PutRolePolicy { document, .. } => {
@@ -66,18 +84,6 @@ async fn an_unload_takes_these_writes_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_settled_loop_writes_nothing_and_reads_this_much() {
-    let mut driver = ready().await;
-    driver.pass(INTERVAL * 2).await;
-    let (writes, told) = (driver.faults.tried().len(), driver.kubernetes.told("a").len());
-    driver.aws.state().reads.clear();
-    let before = driver.loops;
-    driver.pass(INTERVAL * 3).await;
-    let loops = driver.loops - before;
-    assert!((2..=4).contains(&loops), "{loops}");
-    assert_eq!(driver.faults.tried().len(), writes, "{:?}", driver.faults.tried().last());
-    assert_eq!(driver.kubernetes.told("a").len(), told);
-    let reads = counted(driver.aws.state().reads.iter().copied());
-    let per_loop: BTreeMap<&str, usize> = reads.iter().map(|(name, count)| (*name, count / loops)).collect();
     let expected = BTreeMap::from([
         ("DescribeClusterSubnetGroups", 1),
         ("DescribeClusters", 1),
@@ -93,7 +99,29 @@ async fn a_settled_loop_writes_nothing_and_reads_this_much() {
         ("GetRole", 1 + 2),
         ("GetRolePolicy", 1 + 2),
     ]);
-    assert_eq!(per_loop, expected, "in {loops} loops: {reads:?}");
+    assert_eq!(reads_of_a_look(&mut ready().await).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_a_secret_takes_this_much_more() {
+    let (mut without, mut with) = (settled(unload_link("a")).await, settled(whole_link("a")).await);
+    let writes = |driver: &Driver| counted(driver.aws.state().executed.iter().map(|e| <&str>::from(e.kind())));
+    let more = more(&writes(&with), &writes(&without));
+    assert_eq!(more, BTreeMap::from([("CreateRole", 2), ("PutRolePolicy", 2)]));
+    let (with, without) = (reads_of_a_look(&mut with).await, reads_of_a_look(&mut without).await);
+    let expected = BTreeMap::from([
+        ("DescribeSecret", 1),
+        ("DescribeKey", 1),
+        // the reader's, and the pair's
+        ("GetRole", 1 + 2),
+        ("GetRolePolicy", 2),
+    ]);
+    assert_eq!(self::more(&with, &without), expected);
+}
+
+fn more<'a>(some: &BTreeMap<&'a str, usize>, others: &BTreeMap<&str, usize>) -> BTreeMap<&'a str, usize> {
+    let differ = some.iter().map(|(name, count)| (*name, count - others.get(name).unwrap_or(&0)));
+    differ.filter(|(_, count)| *count > 0).collect()
 }
 
 /// Many links over the same networks share their listings.

@@ -9,13 +9,14 @@ use redshift_link::aws::model::{BucketGuards, Key, VpcEndpoint};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-struct World {
-    name: &'static str,
-    spec: fn(&mut Value),
-    break_it: fn(&mut State),
-    mend: fn(&mut State),
-    reads: &'static str,
-    says: &'static [&'static str],
+/// Something that is in the way of a part, and how it is put right.
+pub struct World {
+    pub name: &'static str,
+    pub spec: fn(&mut Value),
+    pub break_it: fn(&mut State),
+    pub mend: fn(&mut State),
+    pub reads: &'static str,
+    pub says: &'static [&'static str],
 }
 
 fn plain(spec: &mut Value) {
@@ -205,19 +206,23 @@ const WORLDS: [World; 14] = [
 
 #[tokio::test(start_paused = true)]
 async fn what_is_in_the_way_has_its_reason_and_heals_by_itself() {
-    for world in WORLDS {
+    each_shows_and_heals(&WORLDS, CONDITION).await;
+}
+
+pub async fn each_shows_and_heals(worlds: &[World], condition: &str) {
+    for world in worlds {
         let mut driver = Driver::new();
         (world.break_it)(&mut driver.aws.state());
         driver.apply(link("a", world.spec));
         driver.settle().await;
-        assert_eq!(driver.condition("a", CONDITION), world.reads, "{}", world.name);
+        assert_eq!(driver.condition("a", condition), world.reads, "{}", world.name);
         assert_eq!(
             driver.condition("a", "RoutesReady"),
             "True InPlace",
             "{}: the path does not wait for it",
             world.name
         );
-        let message = driver.message("a", CONDITION);
+        let message = driver.message("a", condition);
         for said in world.says {
             assert!(message.contains(said), "{}: {message}", world.name);
         }

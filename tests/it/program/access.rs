@@ -18,12 +18,7 @@ const fn user(user: &str) -> Try<'_> {
 
 /// Enters the producer role from a session, and asks for credentials.
 async fn credentials(stage: &Stage, session: &Value, role: &str, wanted: &Try<'_>) -> Result<String, String> {
-    let config = stage.aws.config(session, "eu-west-1").await;
-    let assumed = aws_sdk_sts::Client::new(&config).assume_role().role_arn(role).role_session_name("notebook").send();
-    let assumed = assumed.await.map_err(|error| format!("AssumeRole: {:?}", error.into_service_error()))?;
-    let entered = assumed.credentials().expect("credentials");
-    let entered = json!({"accessKeyId": entered.access_key_id(), "secretAccessKey": entered.secret_access_key(),
-        "sessionToken": entered.session_token()});
+    let entered = stage.enter(session, role).await?;
     let cluster = stage.pair(0)["producer"]["clusterIdentifier"].as_str().expect("a cluster");
     aws_sdk_redshift::Client::new(&stage.aws.config(&entered, "eu-west-1").await)
         .get_cluster_credentials()

@@ -7,6 +7,7 @@ mod deletion;
 mod kill_sweep;
 mod leader;
 mod life;
+mod secret_access;
 mod shared;
 mod unload;
 mod unload_access;

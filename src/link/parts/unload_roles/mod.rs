@@ -8,13 +8,14 @@ mod way;
 
 use super::super::facts::Facts;
 use super::super::request::Request;
-use super::role::{Documents, OwnRole};
+use super::role::{self, Documents, OwnRole};
 use super::{Finding, Halt, Part, PartPlan, Step, gather, side_by_side};
 use crate::api::link::{OnTeardown, Unload};
 use crate::aws::effect::Effect;
 use crate::aws::mark::RoleKind;
 use crate::aws::model::{Cluster, Role};
 use crate::aws::read::Seen;
+use std::collections::BTreeSet;
 
 const PART: Part = Part::UnloadRoles;
 
@@ -45,16 +46,10 @@ const fn write<'a>(request: &Request<'a>) -> OwnRole<'a> {
 pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
     let planned = match &request.spec().unload {
         Some(spec) => keep(request, facts, spec, seen),
-        None if remembered(request).next().is_some() || knows_nothing(request) => teardown(request, seen),
+        None if !remembered(request).is_empty() || role::knows_nothing(request) => teardown(request, seen),
         None => Ok(PartPlan::default()),
     };
-    let finding = match planned {
-        Err(Halt::Found(finding)) => finding,
-        Err(Halt::Refused(error)) => Finding::refused(PART, &error),
-        planned => return planned,
-    };
-    // what was there is taken to be there still
-    Ok(PartPlan { findings: vec![finding], ours: remembered(request).cloned().collect(), ..PartPlan::default() })
+    role::or_finding(PART, planned, remembered(request))
 }
 
 fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Result<PartPlan, Halt> {
@@ -119,7 +114,7 @@ fn held(request: &Request<'_>) -> PartPlan {
     let how = if waits { "is waited for" } else { "is cancelled first" };
     let message = format!("the statement of these UnloadJobs {how}: {jobs}");
     let findings = vec![Finding::waiting(PART, "JobsUnderWay", message)];
-    PartPlan { findings, ours: remembered(request).cloned().collect(), ..PartPlan::default() }
+    PartPlan { findings, ours: remembered(request), ..PartPlan::default() }
 }
 
 fn producer_side(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
@@ -157,17 +152,10 @@ fn remove(request: &Request<'_>, seen: &Seen, role: OwnRole<'_>, waits: Option<S
 }
 
 /// What status says is there of this part.
-fn remembered<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a String> + use<'a> {
-    let names = [submit(request), unload(request), write(request)].map(|role| role.name(request));
+fn remembered(request: &Request<'_>) -> BTreeSet<String> {
+    let roles = role::remembered(request, [submit(request), unload(request), write(request)]);
     let resources = request.link.status.iter().flat_map(|status| &status.resources);
-    resources.filter(move |resource| {
-        resource.starts_with(ASSOCIATION) || resource.split(' ').any(|word| names.iter().any(|name| name == word))
-    })
-}
-
-/// Status says of nothing that it is there: it may have been wiped.
-fn knows_nothing(request: &Request<'_>) -> bool {
-    request.link.status.as_ref().is_none_or(|status| status.resources.is_empty())
+    roles.chain(resources.filter(|resource| resource.starts_with(ASSOCIATION))).cloned().collect()
 }
 
 /// Has the cluster take on the role, and waits until it can.

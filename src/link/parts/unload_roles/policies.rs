@@ -65,7 +65,8 @@ pub fn submits(request: &Request<'_>, facts: &Facts, user: &User) -> String {
 
 /// Files below the prefix, in the bucket of the consumer's own account, with its key.
 pub fn writes(request: &Request<'_>, facts: &Facts, spec: &Unload) -> String {
-    let Unload { bucket, prefix, kms_key_arn, database_user: _, on_teardown: _ } = spec;
+    let Unload { bucket, prefix, kms_key_arn, database_user: _, on_teardown: _, secret_arn: _, secret_readers: _ } =
+        spec;
     let account = &request.consumer.account;
     let arn = |rest: &str| format!("arn:{}:s3:::{bucket}{rest}", facts.partition);
     // a bucket of the same name that somebody else made after ours was deleted gets nothing

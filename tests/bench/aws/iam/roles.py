@@ -21,8 +21,18 @@ _LINKED = "/aws-service-role/"
 
 
 def _find(call: Call) -> Role | None:
-    name = call.get("RoleName")
+    name = _valid(call.get("RoleName"))
     return next((r for r in iam_backends[call.account][call.partition].roles.values() if r.name == name), None)
+
+
+def _valid(name: str | None) -> str:
+    if name is None or not _NAME.fullmatch(name):
+        raise AwsError(
+            "ValidationError",
+            "The specified value for roleName is invalid. "
+            "It must contain only alphanumeric characters and/or the following: +=,.@_-",
+        )
+    return name
 
 
 def _existing(call: Call) -> Role:
@@ -96,13 +106,7 @@ def _creation(call: Call) -> list[Need]:
 @operation("iam:CreateRole", needs=_creation)
 def create_role(call: Call) -> ActionResult:
     """A role whose trust is valid, under a name that no other has in whatever case or path."""
-    name, path = call.get("RoleName") or "", call.get("Path") or "/"
-    if not _NAME.fullmatch(name):
-        raise AwsError(
-            "ValidationError",
-            "The specified value for roleName is invalid. "
-            "It must contain only alphanumeric characters and/or the following: +=,.@_-",
-        )
+    name, path = _valid(call.get("RoleName")), call.get("Path") or "/"
     if not _PATH.fullmatch(path):
         raise AwsError("ValidationError", f"The specified value for path is invalid: {path}")
     roles = iam_backends[call.account][call.partition].roles.values()

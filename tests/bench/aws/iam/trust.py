@@ -50,7 +50,7 @@ def with_checked_principals(content: dict[str, Any], partition: str) -> str:
 
 
 def forget(role: Role) -> None:
-    """Breaks the trust in a role that is deleted, in every account, and what policies of buckets and keys give it."""
+    """Breaks the trust in a role that is deleted, in every account, and what policies of buckets, keys and secrets give it."""
     for _, _, backend in iam_backends.iter_backends():
         for other in backend.roles.values():
             other.assume_role_policy_document = _without(role, other.assume_role_policy_document)

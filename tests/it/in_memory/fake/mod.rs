@@ -19,8 +19,8 @@ use ipnet::Ipv4Net;
 use redshift_link::aws::effect::Effect;
 use redshift_link::aws::error::{AwsError, Operation, classify};
 use redshift_link::aws::model::{
-    App, BucketGuards, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Statement, StudioUsers,
-    Subnet, Tags, Target, Upload, Vpc, VpcDns, VpcEndpoint,
+    App, BucketGuards, Cluster, Destination, Domain, Key, PeeringStatus, Permit, RouteTable, Secret, Statement,
+    StudioUsers, Subnet, Tags, Target, Upload, Vpc, VpcDns, VpcEndpoint,
 };
 use redshift_link::aws::scope::{AccountId, Region, Scope, VpcRef};
 use redshift_link::link::want::{VpcPair, Want};
@@ -67,6 +67,7 @@ pub struct State {
     pub bucket_guards: BTreeMap<String, BucketGuards>,
     pub keys: BTreeMap<(Scope, String), Key>,
     pub key_policies: BTreeMap<String, String>,
+    pub secrets: BTreeMap<(Scope, String), Secret>,
     pub objects: buckets::Objects,
     pub uploads: BTreeSet<(String, Upload)>,
     /// Buckets keep versions.

@@ -3,12 +3,12 @@
 use super::{Fake, State, refused};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use redshift_link::aws::error::{Look, Operation, Service};
+use redshift_link::aws::error::{AwsError, Look, Operation, Service};
 use redshift_link::aws::manifest::{self, Manifest};
 use redshift_link::aws::mark::INSTALLATION;
 use redshift_link::aws::model::{
     App, BucketGuards, Cluster, Domain, Key, Listing, ObjectVersion, Peering, PeeringStatus, Role, RolePolicies,
-    RouteTable, Rule, SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, VpcEndpoint,
+    RouteTable, Rule, Secret, SecurityGroup, Statement, StudioUsers, Subnet, Target, Upload, Vpc, VpcDns, VpcEndpoint,
     names_a_database_user,
 };
 use redshift_link::aws::read::{Found, Reads};
@@ -70,6 +70,21 @@ impl State {
         };
         there.map(own).collect()
     }
+}
+
+/// A name that no role can have is not looked for.
+fn check_names<'a>(
+    at: &Scope,
+    operation: &'static str,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<(), AwsError> {
+    let valid = |name: &str| {
+        (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
+    };
+    let Some(bad) = names.into_iter().find(|name| !valid(name)) else { return Ok(()) };
+    let operation = Operation::new(Service::Iam, operation);
+    let says = "The specified value for roleName is invalid.";
+    Err(refused((&at.account, None), operation, bad.clone(), "ValidationError", says))
 }
 
 fn route_table(state: &State, table: &RouteTable) -> RouteTable {
@@ -195,6 +210,7 @@ impl Reads for Fake {
     }
     async fn role(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Role>>> {
         let state = self.read(at, Service::Iam, "GetRole").await?;
+        check_names(at, "GetRole", ids)?;
         Ok(ids.iter().filter_map(|id| Some((id.clone(), Some(role(&state, at, id)?)))).collect())
     }
     async fn role_policy(
@@ -203,6 +219,7 @@ impl Reads for Fake {
         ids: &BTreeSet<(String, String)>,
     ) -> Look<Found<(String, String), Option<String>>> {
         let state = self.read(at, Service::Iam, "GetRolePolicy").await?;
+        check_names(at, "GetRolePolicy", ids.iter().map(|(role, _)| role))?;
         let of = |(name, policy): &(String, String)| {
             if !state.is_seen(&format!("{} {name}/{policy}", at.account)) {
                 return None;
@@ -260,6 +277,9 @@ impl Reads for Fake {
     }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         Ok(pick(&self.read(at, Service::Kms, "DescribeKey").await?.keys, at, ids))
+    }
+    async fn secret(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Secret>>> {
+        Ok(pick(&self.read(at, Service::SecretsManager, "DescribeSecret").await?.secrets, at, ids))
     }
     async fn objects(&self, at: &Scope, ids: &BTreeSet<Below>) -> Look<Found<Below, Listing>> {
         let state = self.read(at, Service::S3, "ListObjectsV2").await?;

@@ -4,8 +4,8 @@ use super::{Fake, Role, State};
 use ipnet::Ipv4Net;
 use redshift_link::api::{CrossAccountRedshiftLink, UnloadJob};
 use redshift_link::aws::model::{
-    Cluster, Destination, Direction, Domain, Key, Permit, Route, RouteTable, RulePeer, StudioUsers, Subnet, Target,
-    Vpc, VpcDns,
+    Cluster, Destination, Direction, Domain, Key, Permit, Route, RouteTable, RulePeer, Secret, StudioUsers, Subnet,
+    Target, Vpc, VpcDns,
 };
 use redshift_link::aws::scope::{AccountId, Scope};
 use serde_json::{Value, json};
@@ -20,6 +20,10 @@ pub const CLUSTER_GROUP: &str = "sg-0000aaaa";
 pub const STUDIO_GROUP: &str = "sg-0000cccc";
 pub const EXECUTION_ROLE: &str = "AmazonSageMaker-ExecutionRole-domain";
 pub const ALICE_ROLE: &str = "AmazonSageMaker-ExecutionRole-alice";
+/// What a program of the consumer's runs as that connects to the warehouse itself.
+pub const READER: &str = "arn:aws:iam::444455556666:role/extract";
+pub const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:warehouse/extract-AbCdEf";
+pub const SECRET_KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/k-2";
 pub const SAGEMAKER_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sagemaker.amazonaws.com"},"Action":["sts:AssumeRole","sts:SetSourceIdentity"]}]}"#;
 
 /// The policy of a key that leaves it to the policies of its account.
@@ -33,14 +37,16 @@ accounts:
   externalId: producer-external-id
   protectedDatabaseUsers: [etl]
   allow:
-  - {namespaces: [ml], as: producer, clusters: ["*"], databaseGroups: [readers], databaseUsers: [app]}
+  - {namespaces: [ml], as: producer, clusters: ["*"], databaseGroups: [readers], databaseUsers: [app],
+     secrets: ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:warehouse/*"]}
 - id: "444455556666"
   roleArn: arn:aws:iam::444455556666:role/redshift-link
   externalId: consumer-external-id
   executionRoles: ["arn:aws:iam::444455556666:role/service-role/AmazonSageMaker-*"]
   allow:
   - {namespaces: [ml], as: consumer, domains: ["*"], vpcs: ["*"], roles: ["arn:aws:iam::444455556666:role/app-1"],
-     buckets: [exports/warehouse/, elsewhere/], keys: ["arn:aws:kms:eu-west-1:444455556666:key/k-1"]}
+     buckets: [exports/warehouse/, elsewhere/], keys: ["arn:aws:kms:eu-west-1:444455556666:key/k-1"],
+     secretReaders: ["arn:aws:iam::444455556666:role/extract", "arn:aws:iam::444455556666:role/report"]}
 "#;
 
 pub fn producer() -> Scope {
@@ -77,10 +83,14 @@ impl Fake {
                 state.role(account, "/", "redshift-link");
             }
             state.buckets.insert("exports".into(), consumer());
-            let arn = "arn:aws:kms:eu-west-1:444455556666:key/k-1".to_owned();
-            let key = Key { arn: arn.clone(), state: "Enabled".into(), symmetric: true };
-            state.key_policies.insert(arn.clone(), ACCOUNT_DECIDES.into());
-            state.keys.insert((consumer(), arn), key);
+            for (at, arn) in [(consumer(), "arn:aws:kms:eu-west-1:444455556666:key/k-1"), (producer(), SECRET_KEY)] {
+                let key = Key { arn: arn.into(), state: "Enabled".into(), symmetric: true };
+                state.key_policies.insert(arn.into(), ACCOUNT_DECIDES.into());
+                state.keys.insert((at, arn.into()), key);
+            }
+            let secret = Secret { arn: SECRET.into(), key: Some(SECRET_KEY.into()), being_deleted: false };
+            state.secrets.insert((producer(), SECRET.into()), secret);
+            state.role(CONSUMER, "/", "extract");
             state.domain("d-1");
         }
         self
@@ -150,7 +160,7 @@ impl State {
     }
 
     /// A role of others.
-    fn role(&mut self, account: &str, path: &str, name: &str) {
+    pub fn role(&mut self, account: &str, path: &str, name: &str) {
         let id = self.next_id("AROA").replace('-', "").to_uppercase();
         let role = Role {
             id,
@@ -203,6 +213,14 @@ pub fn link(name: &str, change: impl FnOnce(&mut Value)) -> CrossAccountRedshift
 /// A link that lets UNLOADs out.
 pub fn unload_link(name: &str) -> CrossAccountRedshiftLink {
     link(name, |spec| spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/"}))
+}
+
+/// A link with all its parts.
+pub fn whole_link(name: &str) -> CrossAccountRedshiftLink {
+    link(name, |spec| {
+        spec["unload"] =
+            json!({"bucket": "exports", "prefix": "warehouse/", "secretArn": SECRET, "secretReaders": [READER]});
+    })
 }
 
 /// A link of a network consumer over the same two VPCs.
