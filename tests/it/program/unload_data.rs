@@ -19,14 +19,17 @@ const TABLE: &str = "CREATE TABLE sales (id bigint, small smallint, whole intege
 const ROW: &str = "SELECT i,
     CASE i % 11 WHEN 0 THEN NULL WHEN 1 THEN 32767 WHEN 2 THEN -32768 ELSE i % 1000 END,
     CASE i % 13 WHEN 0 THEN NULL WHEN 1 THEN 2147483647 WHEN 2 THEN -2147483648 ELSE i * 7 % 1000003 END,
-    CASE i % 17 WHEN 0 THEN NULL WHEN 1 THEN 9223372036854775807 WHEN 2 THEN -9223372036854775808 ELSE i::bigint * 1000003 END,
+    CASE i % 17 WHEN 0 THEN NULL WHEN 1 THEN 9223372036854775807 WHEN 2 THEN -9223372036854775808
+        ELSE i::bigint * 1000003 END,
     CASE i % 19 WHEN 0 THEN NULL WHEN 1 THEN 99999999999999.9999 WHEN 2 THEN -0.0001 ELSE i / 7.0 END,
-    CASE i % 23 WHEN 0 THEN NULL WHEN 1 THEN 'NaN'::real WHEN 2 THEN '-Infinity'::real WHEN 3 THEN 3.4e38 ELSE i / 3.0 END,
+    CASE i % 23 WHEN 0 THEN NULL WHEN 1 THEN 'NaN'::real WHEN 2 THEN '-Infinity'::real WHEN 3 THEN 3.4e38
+        ELSE i / 3.0 END,
     CASE i % 29 WHEN 0 THEN NULL WHEN 1 THEN 'NaN'::float8 WHEN 2 THEN 1.7e308 WHEN 3 THEN -5e-324 ELSE i / 3.0 END,
     (ARRAY[NULL, '', 'abc', 'a|b,c', 'é', '123456'])[1 + i % 6],
-    CASE WHEN i % 9973 = 0 THEN repeat('long é ', 2000) ELSE (ARRAY[NULL, '', ' ', 'it''s', '\"quoted\"', '\"', 'a,b|c;d',
-        'one' || chr(10) || 'two', 'one' || chr(13) || chr(10) || 'two', chr(9) || 'tab', 'back' || chr(92) || 'slash',
-        chr(92), 'ends' || chr(92), 'Žluťoučký 🐘 日本', '{\"json\": [1]}', 'null', '=cmd', '  blanks  ', chr(10)]
+    CASE WHEN i % 9973 = 0 THEN repeat('long é ', 2000) ELSE (ARRAY[NULL, '', ' ', 'it''s', '\"quoted\"', '\"',
+        'a,b|c;d', 'one' || chr(10) || 'two', 'one' || chr(13) || chr(10) || 'two', chr(9) || 'tab',
+        'back' || chr(92) || 'slash', chr(92), 'ends' || chr(92), 'Žluťoučký 🐘 日本',
+        '{\"json\": [1]}', 'null', '=cmd', '  blanks  ', chr(10)]
         )[1 + i % 19] || CASE WHEN i % 2 = 0 THEN '' ELSE i::text END END,
     CASE WHEN i % 31 = 0 THEN NULL ELSE date '1900-02-28' + (i % 90000)::int END,
     CASE WHEN i % 37 = 0 THEN NULL ELSE timestamp '1969-12-31 23:59:59.999999' + i * interval '3601.000001 seconds' END,
