@@ -116,7 +116,7 @@ async fn a_query_that_the_warehouse_refuses_is_given_up() {
 async fn a_job_is_cancelled_before_its_roles_go() {
     let bucket = "exports-cancelled";
     let (stage, _program) = ready("unload-cancelled", bucket).await;
-    stage.aws.post("settings", json!({"unload_file_seconds": 5}));
+    stage.aws.post("settings", json!({"unload_file_seconds": 60}));
     stage.apply(&job(&stage, |_| {}));
     stage.until("the statement to run", || stage.job(JOB).is_some_and(|job| job["status"]["state"] == "Running")).await;
     stage.delete(LINK);
