@@ -167,6 +167,9 @@ reads! {
     marked_roles: MarkedRoles(()) -> Vec<Role>, Iam ["ListRoles"];
     /// The region of a bucket of the account, by name. One of another account is refused like one without permission.
     bucket: Bucket(String) -> Option<Region>, S3 ["GetBucketLocation"];
+    /// The KMS key that a bucket encrypts with by default, by the bucket's name, as the bucket calls it: an ARN, an id or
+    /// an alias. None where it is S3's own.
+    bucket_key: BucketKey(String) -> Option<String>, S3 ["GetBucketEncryption"];
     /// A KMS key, by ARN.
     key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
     /// The objects below a prefix of a bucket, all of them.

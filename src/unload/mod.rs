@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod attempts;
 pub mod controller;
+pub mod encryption;
 pub mod end;
 pub mod lexer;
 pub mod plan;

@@ -2,6 +2,7 @@
 
 use super::attempt::{Fence, statement_name};
 use super::attempts::Attempts;
+use super::encryption;
 
 use super::request::Stop;
 use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, waits, without_place};
@@ -89,6 +90,10 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
         Err(not) => return Ok(not_prepared(draft, not)),
     };
     draft.checked = Some(prepared.unchecked.clone());
+    let encryption = request.job.spec.output.encryption.as_ref();
+    if let Some(why) = encryption::refusal(encryption, link, &prepared.place, seen)? {
+        return Ok(not_prepared(draft, NotPrepared::Refused(EndReason::KeyNotOfLink, why)));
+    }
     if !request.is_held() || request.place().as_ref() != Some(&prepared.place) {
         if attempts.last == 0 {
             let message = "is about to begin".to_owned();

@@ -23,7 +23,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 26] = [
+const PURE: [&str; 27] = [
     "src/api",
     "src/link/plan.rs",
     "src/link/status.rs",
@@ -36,6 +36,7 @@ const PURE: [&str; 26] = [
     "src/link/undone.rs",
     "src/unload/attempt.rs",
     "src/unload/attempts.rs",
+    "src/unload/encryption.rs",
     "src/unload/end.rs",
     "src/unload/lexer.rs",
     "src/unload/plan.rs",

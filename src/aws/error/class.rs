@@ -58,6 +58,7 @@ pub(super) fn is_not_found(code: &str) -> bool {
                 | "NoSuchBucket"
                 | "NoSuchKey"
                 | "NoSuchUpload"
+                | "ServerSideEncryptionConfigurationNotFoundError"
                 | "NotFoundException"
         )
 }
@@ -231,6 +232,7 @@ mod tests {
             (S3, "OperationAborted", "", Stale),
             (S3, "NoSuchKey", "", Stale),
             (S3, "NoSuchUpload", "", Stale),
+            (S3, "ServerSideEncryptionConfigurationNotFoundError", "", Stale),
             (S3, "NoSuchBucket", "", Stale),
             (S3, "SlowDown", "", Transient),
             (S3, "RequestTimeout", "", Transient),

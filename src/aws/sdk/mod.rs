@@ -262,6 +262,9 @@ impl Reads for Sdk {
     async fn bucket(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Region>>> {
         s3::buckets(self, at, ids).await
     }
+    async fn bucket_key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        s3::bucket_keys(self, at, ids).await
+    }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         kms::keys(self, at, ids).await
     }

@@ -71,6 +71,9 @@ pub trait People: Send + Sync {
     /// Makes a bucket.
     async fn make_bucket(&self, at: &Scope, name: &str);
 
+    /// A bucket of the account of a network encrypts by default with this KMS key; without one with AWS's own.
+    async fn encrypt_by_default(&self, side: &Side, bucket: &str, key: Option<&str>);
+
     /// Begins an upload in parts: its id.
     async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String;
 

@@ -8,7 +8,9 @@ use crate::in_memory::fake::world::{
 use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use redshift_link::aws::model::{App, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload};
+use redshift_link::aws::model::{
+    AWS_MANAGED, App, Destination, Key, PeeringStatus, Route, StudioUsers, Target, Upload,
+};
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +82,10 @@ impl People for Fake {
 
     async fn make_bucket(&self, at: &Scope, name: &str) {
         self.state().buckets.insert(name.into(), at.clone());
+    }
+
+    async fn encrypt_by_default(&self, _: &Side, bucket: &str, key: Option<&str>) {
+        self.state().bucket_keys.insert(bucket.into(), key.unwrap_or(AWS_MANAGED).into());
     }
 
     async fn begin_upload(&self, _: &Scope, bucket: &str, key: &str) -> String {

@@ -98,6 +98,7 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         the_studio,
         networks,
         a_bucket_of_the_own_account,
+        the_key_of_a_bucket,
         a_key,
         what_is_not_there_is_left_out,
         a_prefix_list_that_is_not_seen_is_refused,

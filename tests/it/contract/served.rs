@@ -5,7 +5,10 @@ use crate::bench::local_aws::LocalAws;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::types::{AddPrefixListEntry, AttributeBooleanValue};
-use aws_sdk_s3::types::CreateBucketConfiguration;
+use aws_sdk_s3::types::{
+    CreateBucketConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
 use aws_sdk_sagemaker::types::AppType;
 use ipnet::Ipv4Net;
 use redshift_link::aws::accounts::{Accounts as AccountsFile, AccountsWatch};
@@ -208,6 +211,20 @@ impl People for Server {
         let config = self.of(&at.account).config.clone().into_builder().region(region).build();
         let s3 = aws_sdk_s3::Client::new(&config);
         s3.create_bucket().bucket(name).create_bucket_configuration(constraint).send().await.expect("made");
+    }
+
+    async fn encrypt_by_default(&self, side: &Side, bucket: &str, key: Option<&str>) {
+        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::AwsKms);
+        let default = default.set_kms_master_key_id(key.map(ToOwned::to_owned)).build().expect("a default");
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
+        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().expect("a rule");
+        let s3 = aws_sdk_s3::Client::new(&self.of(&side.at().account).config);
+        s3.put_bucket_encryption()
+            .bucket(bucket)
+            .server_side_encryption_configuration(rules)
+            .send()
+            .await
+            .expect("put");
     }
 
     async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String {

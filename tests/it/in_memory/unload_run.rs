@@ -4,7 +4,7 @@ use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::State;
 use crate::in_memory::fake::faults::Write;
 use crate::in_memory::fake::warehouse::Ending;
-use crate::in_memory::fake::world::{job, link, producer, unload_link};
+use crate::in_memory::fake::world::{consumer, job, link, producer, unload_link};
 use crate::in_memory::unload_once::{check, ready};
 use k8s_openapi::jiff::Timestamp;
 use redshift_link::api::UnloadJob;
@@ -244,6 +244,54 @@ async fn a_query_that_may_not_stand_in_an_unload_is_refused() {
     assert!(driver.aws.in_buckets().is_empty());
     driver.kubernetes.delete_job("j");
     assert!(driver.kubernetes.job("j").is_none(), "nothing holds it");
+}
+
+const KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/k-1";
+
+/// The writing role knows the link's key alone: what the warehouse would be refused is refused before.
+#[tokio::test(start_paused = true)]
+async fn files_are_encrypted_with_no_other_key_than_the_link_s() {
+    let other = "arn:aws:kms:eu-west-1:444455556666:key/k-2";
+    let alias = "arn:aws:kms:eu-west-1:444455556666:alias/exports";
+    let (own, auto) = (|key: &str| json!({"kmsKeyArn": key}), || json!({"auto": true}));
+    let says_own = "output.encryption.kmsKeyArn is arn:aws:kms:eu-west-1:444455556666:key/k-";
+    let says_auto = "bucket exports encrypts by default with ";
+    let rows = [
+        (Some(KEY), own(KEY), None, None),
+        (Some(KEY), own(other), None, Some(says_own)),
+        (None, own(KEY), None, Some(says_own)),
+        (None, auto(), None, None),
+        (None, auto(), Some("alias/aws/s3"), None),
+        (None, auto(), Some(KEY), Some(says_auto)),
+        (Some(KEY), auto(), Some(KEY), None),
+        (Some(KEY), auto(), Some("k-1"), None),
+        (Some(KEY), auto(), Some(alias), None),
+        (Some(KEY), auto(), Some("alias/other"), Some(says_auto)),
+        (Some(KEY), auto(), Some(other), Some(says_auto)),
+    ];
+    for (of_link, encryption, of_bucket, says) in rows {
+        let what = format!("link {of_link:?}, job {encryption}, bucket {of_bucket:?}");
+        let mut driver = Driver::new();
+        {
+            let mut state = driver.aws.state();
+            let key = state.keys[&(consumer(), KEY.into())].clone();
+            state.keys.insert((consumer(), alias.into()), key);
+            state.bucket_keys.extend(of_bucket.map(|key| ("exports".into(), key.into())));
+        }
+        driver.apply(link("a", |spec| {
+            spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": of_link});
+        }));
+        driver.settle().await;
+        let done = run(&mut driver, |spec| spec["output"]["encryption"] = encryption).await;
+        match says {
+            None => assert_eq!(done, "Complete ", "{what}"),
+            Some(says) => {
+                assert!(done.starts_with("Failed KeyNotOfLink: ") && done.contains(says), "{what}: {done}");
+                assert!(done.contains("unload.kmsKeyArn of link a, or leave output.encryption out"), "{done}");
+                assert!(driver.aws.accepted().is_empty() && driver.aws.in_buckets().is_empty(), "{what}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,8 @@ pub struct State {
     pub peerings: BTreeMap<String, Peering>,
     /// The account and region of each bucket.
     pub buckets: BTreeMap<String, Scope>,
+    /// The KMS keys that buckets encrypt with by default.
+    pub bucket_keys: BTreeMap<String, String>,
     pub keys: BTreeMap<(Scope, String), Key>,
     pub objects: buckets::Objects,
     pub uploads: BTreeSet<(String, Upload)>,
