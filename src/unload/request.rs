@@ -7,6 +7,8 @@ use crate::api::unload::status::{EndReason, JobState, UnloadJobStatus};
 use crate::api::{CrossAccountRedshiftLink, JOB_FINALIZER, PLACE, UnloadJob};
 use crate::aws::mark::Installation;
 use crate::aws::scope::{AccountId, Scope};
+use crate::link::parts::Part;
+use crate::link::parts::unload_roles::JOBS_UNDER_WAY;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use std::collections::BTreeSet;
@@ -39,6 +41,8 @@ pub enum Stop {
     Deadline,
     /// Its link goes, or is gone.
     LinkGone,
+    /// Its link changes, once nothing is under way.
+    LinkChanges,
 }
 
 impl Stop {
@@ -49,6 +53,7 @@ impl Stop {
             Self::Suspended => EndReason::Cancelled,
             Self::Deadline => EndReason::DeadlineExceeded,
             Self::LinkGone => EndReason::LinkGone,
+            Self::LinkChanges => EndReason::LinkChanged,
         }
     }
 }
@@ -130,6 +135,14 @@ impl<'a> Request<'a> {
         let labels = ["kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "argocd.argoproj.io/instance"];
         self.job.annotations().contains_key("argocd.argoproj.io/tracking-id")
             || labels.iter().any(|label| self.job.labels().contains_key(*label))
+    }
+
+    /// The link changes once no statement of a job is under way: one that was not submitted must not wait for it.
+    #[must_use]
+    pub fn link_waits(&self) -> bool {
+        let conditions = self.link.and_then(|link| link.status.as_ref()).map_or(&[][..], |status| &status.conditions);
+        let roles = conditions::find(conditions, Part::UnloadRoles.condition());
+        roles.is_some_and(|condition| condition.reason == JOBS_UNDER_WAY)
     }
 
     /// The link, if attempts may begin on it now.

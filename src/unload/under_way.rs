@@ -143,7 +143,10 @@ fn ended(draft: &mut Draft<'_>, statement: &Statement, stop: Option<Stop>) -> St
 }
 
 fn stopped(at: Time, stop: Stop, message: String) -> Ended {
-    let then = if stop == Stop::Suspended { Then::Resume } else { Then::Fail };
+    let then = match stop {
+        Stop::Suspended | Stop::LinkChanges => Then::Resume,
+        Stop::Deadline | Stop::LinkGone => Then::Fail,
+    };
     Ended { at, reason: stop.reason(), message, then }
 }
 
@@ -167,6 +170,7 @@ fn not_there(
     }
     // a link that waits for its statements waits for none that was not submitted
     let stop = stop.or(request.link_ends().then_some(Stop::LinkGone));
+    let stop = stop.or(request.link_waits().then_some(Stop::LinkChanges));
     if let Some(stop) = stop {
         if !request.certain {
             return Ok(uncertain());
