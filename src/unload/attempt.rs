@@ -5,13 +5,20 @@
 use super::statement::{Destination, StatementError};
 use crate::api::UnloadJob;
 use crate::aws::effect::Submission;
-use crate::aws::scope::Scope;
+use crate::aws::mark::Installation;
+use crate::aws::scope::{Scope, parse_role_arn};
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Folder of all fences, below the link's prefix. Folders of outputs begin with a letter or a digit.
 const FENCES: &str = "_redshift-link/";
+
+/// The prefix of the fences of all jobs below a link's prefix.
+#[must_use]
+pub fn fences_below(prefix: &str) -> String {
+    format!("{prefix}{FENCES}")
+}
 
 /// Where a job's statements run, and where its fences and files lie: fixed once the job has its finalizer.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -51,7 +58,7 @@ impl Place {
     /// The prefix of all fences of a job.
     #[must_use]
     pub fn fences(&self, uid: &str) -> String {
-        format!("{}{FENCES}{uid}/", self.prefix)
+        format!("{}{uid}/", fences_below(&self.prefix))
     }
 
     /// The key of a fence.
@@ -132,6 +139,13 @@ impl Fence {
     #[must_use]
     pub fn text(&self) -> String {
         serde_json::to_string(self).expect("texts alone are JSON")
+    }
+
+    /// From the bucket, whosoever job's it is; none where it is no fence of this installation.
+    #[must_use]
+    pub fn of_installation(text: &str, installation: &Installation) -> Option<Self> {
+        let fence: Self = serde_json::from_str(text).ok()?;
+        parse_role_arn(&fence.role_arn).is_some_and(|arn| arn.path == installation.role_path()).then_some(fence)
     }
 
     /// From the bucket; none where it is not the fence of this attempt.
@@ -238,6 +252,12 @@ mod tests {
         assert_eq!(Fence::parse(&fence.text(), &job(), 1), Some(fence.clone()));
         assert_eq!(Fence::parse(&fence.text(), &job(), 2), None, "that of another attempt");
         assert_eq!(Fence::parse("{}", &job(), 1), None);
+        let of = |installation: &str, path: &str| {
+            let role = format!("arn:aws:iam::111122223333:role{path}s");
+            let text = Fence { role_arn: role, ..fence.clone() }.text();
+            Fence::of_installation(&text, &Installation::new(installation).unwrap()).is_some()
+        };
+        assert!(of("a", "/redshift-link/a/") && !of("b", "/redshift-link/a/") && !of("a", "/"), "each its own");
         assert_eq!(Place::parse("{}"), None);
     }
 
