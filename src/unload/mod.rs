@@ -19,6 +19,7 @@ pub mod submission;
 mod teardown;
 mod under_way;
 pub mod verify;
+pub mod whose;
 
 #[cfg(test)]
 mod tests;

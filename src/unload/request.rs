@@ -5,13 +5,14 @@ use crate::api::conditions::{self, types};
 use crate::api::link::{Mode, OnTeardown};
 use crate::api::unload::status::{EndReason, JobState, UnloadJobStatus};
 use crate::api::{CrossAccountRedshiftLink, JOB_FINALIZER, PLACE, UnloadJob};
+use crate::aws::accounts::Accounts;
 use crate::aws::mark::Installation;
 use crate::aws::scope::{AccountId, Scope};
 use crate::link::parts::Part;
 use crate::link::parts::unload_roles::JOBS_UNDER_WAY;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything a plan is made from, besides what was seen.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,10 @@ pub struct Request<'a> {
     pub open: bool,
     /// This installation.
     pub installation: &'a Installation,
+    /// The accounts file.
+    pub accounts: &'a Accounts,
+    /// The labels of the job's namespace.
+    pub labels: &'a BTreeMap<String, String>,
     /// Accounts that were given up: what is in them is taken for gone.
     pub abandoned: &'a BTreeSet<AccountId>,
     /// The moment of this plan.
@@ -85,7 +90,7 @@ impl<'a> Request<'a> {
 
     /// The accounts and regions that the job lives in.
     #[must_use]
-    pub fn accounts(&self) -> Vec<Scope> {
+    pub fn scopes(&self) -> Vec<Scope> {
         self.place().map(|place| vec![place.warehouse(), place.storage()]).unwrap_or_default()
     }
 

@@ -3,11 +3,11 @@
 use super::attempt::{Fence, statement_name};
 use super::attempts::Attempts;
 use super::encryption;
-
 use super::request::Stop;
 use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, waits, without_place};
 use super::submission::{NotPrepared, Prepared, place, prepare};
 use super::under_way::{submitting, under_way};
+use super::whose;
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
 use crate::aws::effect::Effect;
 use crate::aws::read::{Gap, Seen};
@@ -23,7 +23,10 @@ const BACKOFF_AT_MOST: SignedDuration = SignedDuration::from_mins(6);
 pub(super) fn step(draft: &mut Draft<'_>, seen: &Seen) -> Result<Step, Gap> {
     let request = draft.request;
     let place = match (request.place().filter(|_| request.is_held()), request.link) {
-        (Some(place), _) => place,
+        (Some(place), _) => match whose::refusal(request, &place, seen)? {
+            None => place,
+            Some(trouble) => return Ok((Next::Wait(Pace::Slow), Stands::InTheWay(trouble))),
+        },
         (None, None) if request.is_held() => return Ok(without_place()),
         (None, None) => return Ok(first(draft)),
         (None, Some(link)) if link.spec.unload.is_none() => return Ok(first(draft)),

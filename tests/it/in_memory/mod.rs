@@ -12,6 +12,7 @@ mod settled;
 mod shared;
 mod unload_going;
 mod unload_once;
+mod unload_place;
 mod unload_random;
 mod unload_roles;
 mod unload_run;
