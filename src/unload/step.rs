@@ -3,6 +3,7 @@
 use super::attempt::Place;
 use super::attempts::Attempts;
 use super::request::Request;
+use crate::api::conditions;
 use crate::api::unload::status::{Ended, JobState, UnloadJobStatus, duration_text, size_text};
 use crate::aws::effect::Effect;
 use crate::aws::error::{AwsError, Class};
@@ -77,9 +78,10 @@ pub(super) type Step = (Next, Stands);
 impl Draft<'_> {
     /// The attempt ended without a result.
     pub fn end(&mut self, ended: Ended) -> Step {
-        let message = ended.message.clone();
+        // some of it may be texts of others, of any length
+        let message = conditions::shortened(&ended.message);
         self.status.state = Some(JobState::Pending);
-        self.status.ended = Some(ended);
+        self.status.ended = Some(Ended { message: message.clone(), ..ended });
         (Next::Wait(Pace::Soon), Stands::Working("AttemptEnded", message))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::State;
+use crate::in_memory::fake::buckets::Content;
 use crate::in_memory::fake::faults::Write;
 use crate::in_memory::fake::warehouse::Ending;
 use crate::in_memory::fake::world::{consumer, job, link, producer, unload_link};
@@ -154,21 +155,48 @@ async fn one_that_writes_on_after_it_was_aborted_leaves_nothing() {
     }
 }
 
+/// Somebody's, with a URL longer than any key.
+fn long_manifest(state: &mut State, bucket: &str, prefix: &str) {
+    let meta = json!({"content_length": 700, "record_count": 1});
+    let entry = json!({"url": format!("s3://{bucket}/{}", "a".repeat(9000)), "meta": meta});
+    let body = json!({"entries": [entry], "meta": meta}).to_string();
+    state.put(bucket, &format!("{prefix}manifest"), Content { size: body.len() as u64, body });
+}
+
+/// The folder of the fences is in a bucket that others write to.
+#[tokio::test(start_paused = true)]
+async fn what_others_put_among_the_fences_is_no_attempt() {
+    for name in ["4294967295", "0", "+1", "01", "-1", "1/1", "x", ""] {
+        let mut driver = ready().await;
+        driver.submit("j", job("a", |_| {}));
+        let uid = driver.kubernetes.job("j").unwrap().metadata.uid.unwrap();
+        driver.aws.state().put_size("exports", &format!("warehouse/_redshift-link/{uid}/{name}"), 1);
+        assert!(driver.finish("j", 1).await, "{name}");
+        assert_eq!(driver.state("j"), Some(JobState::Complete), "{name}: {}", driver.ended("j"));
+        assert_eq!(driver.kubernetes.job("j").unwrap().status.unwrap().attempt, Some(1), "{name}");
+        driver.remove("j", name).await;
+        assert_eq!(driver.aws.in_buckets().len(), 3, "{name}: the data alone");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_differs_from_the_manifest_is_no_result() {
     type Spoils = fn(&mut State, &str, &str);
-    let rows: [(Spoils, &str); 5] = [
+    let rows: [(Spoils, &str); 6] = [
         (|state, b, p| state.delete(b, &format!("{p}0000_part_00")), "ManifestMismatch: s3://"),
         (|state, b, p| state.put_size(b, &format!("{p}0000_part_00"), 3), "has 3 bytes, and 700"),
         (|state, b, p| state.put_size(b, &format!("{p}more"), 1), "more is not in the manifest"),
         (|state, b, p| state.delete(b, &format!("{p}manifest")), "ManifestMissing"),
         (|state, b, p| state.put_size(b, &format!("{p}manifest"), 0), "ManifestMismatch"),
+        (long_manifest, "the manifest lists s3://exports/aaa"),
     ];
     for (afterwards, says) in rows {
         let mut driver = ready().await;
         driver.aws.state().warehouse.afterwards = afterwards;
         let done = run(&mut driver, |_| {}).await;
         assert!(done.starts_with("Failed ") && done.contains(says), "{says}: {done}");
+        let ended = driver.kubernetes.job("j").unwrap().status.unwrap().ended.unwrap();
+        assert!(ended.message.chars().count() <= 4096, "what the API server takes: {}", ended.message.len());
         assert_eq!(driver.aws.accepted().len(), 1, "it is not tried again");
         assert!(driver.aws.in_buckets().len() > 2, "left for people to look at");
         driver.remove("j", says).await;
