@@ -7,6 +7,7 @@ use crate::api::UnloadJob;
 use crate::aws::effect::Submission;
 use crate::aws::mark::Installation;
 use crate::aws::scope::{Scope, parse_role_arn};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -117,12 +118,15 @@ pub struct Fence {
     /// The database user, if not the role's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_user: Option<String>,
+    /// When it was written, by AWS's clock, or a little before: the object itself tells when it was copied last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 impl Fence {
     /// The fence of a submission by the role of this id.
     #[must_use]
-    pub fn of(submission: &Submission, role_id: &str) -> Self {
+    pub fn of(submission: &Submission, role_id: &str, at: Timestamp) -> Self {
         Self {
             hash: hash(submission),
             name: submission.name.clone(),
@@ -132,6 +136,7 @@ impl Fence {
             cluster: submission.cluster.clone(),
             database: submission.database.clone(),
             database_user: submission.database_user.clone(),
+            at: Some(at),
         }
     }
 
@@ -236,8 +241,8 @@ mod tests {
         assert_eq!(place().destination(&job(), 3).unwrap().prefix(), place().folder(&job(), 3));
         assert_eq!(hash(&submission()), "90eb8802cd0ff78deccf8b8b7b757329f9dc62b8cbafe5af4198b66bf181b9e5");
         assert_eq!(
-            Fence::of(&submission(), "AROA1").text(),
-            r#"{"hash":"90eb8802cd0ff78deccf8b8b7b757329f9dc62b8cbafe5af4198b66bf181b9e5","name":"ml/stores/0b6c9c7e-0000-4000-8000-000000000001/1;","token":"6aa23649a593c59c374dbb5b6e39ce00f966d295b98dd247a9fb84bfd37e4bb3","roleId":"AROA1","roleArn":"arn:aws:iam::111122223333:role/s","cluster":"warehouse","database":"analytics"}"#
+            Fence::of(&submission(), "AROA1", Timestamp::UNIX_EPOCH).text(),
+            r#"{"hash":"90eb8802cd0ff78deccf8b8b7b757329f9dc62b8cbafe5af4198b66bf181b9e5","name":"ml/stores/0b6c9c7e-0000-4000-8000-000000000001/1;","token":"6aa23649a593c59c374dbb5b6e39ce00f966d295b98dd247a9fb84bfd37e4bb3","roleId":"AROA1","roleArn":"arn:aws:iam::111122223333:role/s","cluster":"warehouse","database":"analytics","at":"1970-01-01T00:00:00Z"}"#
         );
         assert_eq!(
             place().text(),
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(Place::parse(&place().text()), Some(place()));
-        let fence = Fence::of(&submission(), "AROA1");
+        let fence = Fence::of(&submission(), "AROA1", Timestamp::UNIX_EPOCH);
         assert_eq!(Fence::parse(&fence.text(), &job(), 1), Some(fence.clone()));
         assert_eq!(Fence::parse(&fence.text(), &job(), 2), None, "that of another attempt");
         assert_eq!(Fence::parse("{}", &job(), 1), None);

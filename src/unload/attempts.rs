@@ -32,7 +32,7 @@ pub struct Attempts<'a> {
     /// Where they are.
     pub place: &'a Place,
     /// Now, by AWS's clock.
-    as_of: Timestamp,
+    pub as_of: Timestamp,
     /// When each fence was written, by AWS's clock.
     fences: BTreeMap<u32, Timestamp>,
     /// The last attempt, from fences and status; 0 before the first.
@@ -83,6 +83,17 @@ impl<'a> Attempts<'a> {
     pub fn of_status(request: &'a Request<'a>, seen: &'a Seen, place: &'a Place, status: &UnloadJobStatus) -> Self {
         let last = status.attempt.unwrap_or(0);
         Self { request, seen, place, as_of: request.now, fences: BTreeMap::new(), last }
+    }
+
+    /// With what the fence of the last attempt says of when it began. Its object may have been copied onto itself since,
+    /// as when a bucket is encrypted anew.
+    #[must_use]
+    pub fn with(mut self, fence: Option<&Fence>) -> Self {
+        let (at, began) = (fence.and_then(|fence| fence.at), self.fences.get_mut(&self.last));
+        if let (Some(at), Some(began)) = (at, began) {
+            *began = at.min(*began);
+        }
+        self
     }
 
     /// When the last attempt began, by AWS's clock.

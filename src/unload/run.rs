@@ -4,7 +4,7 @@ use super::attempt::{Fence, statement_name};
 use super::attempts::Attempts;
 use super::encryption;
 use super::request::Stop;
-use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, waits, without_place};
+use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, uncertain, waits, without_place};
 use super::submission::{NotPrepared, Prepared, place, prepare};
 use super::under_way::{submitting, under_way};
 use super::whose;
@@ -99,6 +99,10 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
     }
     if !request.is_held() || request.place().as_ref() != Some(&prepared.place) {
         if attempts.last == 0 {
+            // a fence that is on its way would be left where it was to be
+            if request.is_held() && !request.certain {
+                return Ok(uncertain());
+            }
             let message = "is about to begin".to_owned();
             return Ok((Next::Hold(prepared.place), Stands::Working("Pending", message)));
         }
@@ -114,7 +118,7 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
         at: place.storage(),
         bucket: place.bucket.clone(),
         key: place.fence(request.uid(), attempt),
-        body: Fence::of(&submission, &role_id).text(),
+        body: Fence::of(&submission, &role_id, attempts.as_of).text(),
     };
     draft.status.state = Some(JobState::Submitting);
     Ok((Next::Effects(vec![fence]), Stands::Working("Submitting", format!("attempt {attempt} begins"))))

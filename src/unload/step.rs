@@ -139,6 +139,12 @@ pub(super) fn waits(reason: &'static str, message: String) -> Step {
     (Next::Wait(Pace::Slow), Stands::Working(reason, message))
 }
 
+/// What is not there may still come.
+pub(super) fn uncertain() -> Step {
+    let message = "waits until calls whose answers were lost can no longer be executed";
+    (Next::Wait(Pace::Waiting), Stands::Working("LostAnswers", message.into()))
+}
+
 /// What is removed of these attempts, as a step; none where nothing is left.
 pub(super) fn cleaning(
     attempts: &Attempts<'_>,

@@ -4,7 +4,7 @@ use super::attempt::{Fence, hash};
 use super::attempts::{Attempts, Found};
 use super::end;
 use super::request::Stop;
-use super::step::{Draft, Next, Stands, Step, Trouble, cleaning, waits};
+use super::step::{Draft, Next, Stands, Step, Trouble, cleaning, uncertain, waits};
 use super::submission::{NotPrepared, prepare};
 use super::verify::{Fault, verify};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
@@ -22,6 +22,7 @@ const LOOKED_UP: SignedDuration = SignedDuration::from_mins(15);
 /// An attempt that has not been seen to end.
 pub(super) fn under_way(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<Step, Gap> {
     let fence = attempts.fence()?;
+    let attempts = &attempts.clone().with(fence.as_ref());
     let stop = draft.request.stop(draft.status.started_at.as_ref().map(|began| began.0));
     match attempts.statement(&draft.status, fence.as_ref())? {
         Found::Statement(statement) => at_warehouse(draft, seen, attempts, statement, stop),
@@ -205,11 +206,6 @@ fn not_there(
     }
     let submit = Effect::ExecuteStatement { at: prepared.place.warehouse(), submission: prepared.submission };
     Ok((Next::Effects(vec![submit]), submitting(attempts)))
-}
-
-fn uncertain() -> Step {
-    let message = "waits until calls whose answers were lost can no longer be executed";
-    (Next::Wait(Pace::Waiting), Stands::Working("LostAnswers", message.into()))
 }
 
 /// It must not be submitted any more, and was not, as far as can be seen.
