@@ -81,7 +81,7 @@ async fn an_edited_place_leads_nowhere() {
             assert_eq!(driver.job_condition("j", "Stalled"), "True PlaceNotAllowed", "{what}");
             let reads = driver.aws.state().reads.clone();
             let leads = |read: &&str| read.contains("Object") || read.contains("Statement") || read.contains("Upload");
-            assert!(!reads.iter().any(|read| leads(&read)), "{what}: {reads:?}");
+            assert!(!reads.iter().any(leads), "{what}: {reads:?}");
             let tried = driver.faults.tried().split_off(tried);
             assert!(!tried.iter().any(|write| matches!(write, Write::Aws(_))), "{what}: {tried:?}");
             write(&driver, &good);
