@@ -108,12 +108,15 @@ fn without_requests(message: &str) -> String {
     parts.fold(first, |kept, part| kept + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
-fn shortened(message: &str) -> String {
+/// The message, of at most as many bytes as a condition's has.
+#[must_use]
+pub fn shortened(message: &str) -> String {
     if message.len() <= MESSAGE_MAX {
         return message.into();
     }
-    let end = (0..=MESSAGE_MAX).rev().find(|i| message.is_char_boundary(*i)).unwrap_or(0);
-    format!("{}...", &message[..end])
+    const MORE: &str = "...";
+    let end = (0..=MESSAGE_MAX - MORE.len()).rev().find(|i| message.is_char_boundary(*i)).unwrap_or(0);
+    format!("{}{MORE}", &message[..end])
 }
 
 #[cfg(test)]

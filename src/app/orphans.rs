@@ -1,12 +1,14 @@
 //! `redshift-link orphans`: what carries our mark and belongs to no living object.
 
+mod unload;
+
 use super::{AppError, client, installation, sdk};
-use crate::api::{CrossAccountRedshiftLink, FINALIZER};
+use crate::api::{CrossAccountRedshiftLink, FINALIZER, PLACE, UnloadJob};
 use crate::aws::accounts::{Account, watch_file};
 use crate::aws::mark::{Installation, UID, peering_key, rule_key};
 use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::{Gap, Seen};
-use crate::aws::scope::{Region, Scope};
+use crate::aws::scope::{AccountId, Region, Scope};
 use crate::aws::shared::SharedReads;
 use crate::cli::Orphans as Settings;
 use crate::link::observe::observe;
@@ -15,27 +17,31 @@ use crate::link::plan::Unread;
 use crate::link::reconcile::Loop;
 use crate::link::want::{VpcPair, Want};
 use crate::observability::metrics::Metrics;
+use crate::unload::attempt::Place;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use unload::Unloads;
 
 /// Orphans are counted every so many intervals.
 const INTERVALS: u32 = 6;
 
 /// What living objects have or want.
+#[derive(Default)]
 struct Living {
     uids: BTreeSet<String>,
     wants: BTreeSet<Want>,
     regions: BTreeSet<Region>,
+    unloads: Unloads,
 }
 
 impl Living {
     async fn list(client: &Client) -> Result<Self, kube::Error> {
         let links: Api<CrossAccountRedshiftLink> = Api::all(client.clone());
-        let mut living = Self { uids: BTreeSet::new(), wants: BTreeSet::new(), regions: BTreeSet::new() };
+        let mut living = Self::default();
         for link in links.list(&ListParams::default()).await? {
             if !link.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
                 continue;
@@ -45,6 +51,18 @@ impl Living {
             living.wants.extend(wants.filter_map(|want| want.parse().ok()));
             living.regions.insert(Region(link.spec.producer.region.clone()));
             living.regions.insert(Region(link.spec.consumer_region().to_owned()));
+            let (producer, consumer) = (&link.spec.producer, AccountId(link.spec.consumer.account_id.clone()));
+            let cluster = (Scope::new(&producer.account_id, &producer.region), producer.cluster.identifier.clone());
+            living.unloads.clusters.insert(cluster);
+            let unload = link.spec.unload.into_iter();
+            living.unloads.places.extend(unload.map(|unload| (consumer.clone(), (unload.bucket, unload.prefix))));
+        }
+        let jobs: Api<UnloadJob> = Api::all(client.clone());
+        for job in jobs.list(&ListParams::default()).await? {
+            living.unloads.jobs.extend(job.uid());
+            let place = job.annotations().get(PLACE).and_then(|text| Place::parse(text));
+            let place = place.map(|at| (AccountId(at.bucket_account), (at.bucket, at.prefix)));
+            living.unloads.places.extend(place);
         }
         Ok(living)
     }
@@ -128,6 +146,10 @@ async fn of_account(
     let Some(any_region) = living.regions.first() else { return Ok(found) };
     let at = Scope { account: account.id.clone(), region: any_region.clone() };
     let look = |seen: &Seen| answered(roles(&at, living, installation, seen));
+    found.extend(observe(reads, &mut Seen::default(), |_| any, look).await?);
+    let look = |seen: &Seen| answered(unload::fences(&at, account, living, installation, seen));
+    found.extend(observe(reads, &mut Seen::default(), |_| any, look).await?);
+    let look = |seen: &Seen| answered(unload::cluster_roles(account, living, installation, seen));
     found.extend(observe(reads, &mut Seen::default(), |_| any, look).await?);
     Ok(found)
 }

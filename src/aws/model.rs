@@ -4,7 +4,7 @@ mod rule;
 mod unload;
 
 pub use rule::{Direction, Permit, Rule, RulePeer};
-pub use unload::{Listing, Object, ObjectVersion, Statement, StatementStatus, Upload};
+pub use unload::{AWS_MANAGED, Listing, Object, ObjectVersion, Statement, StatementStatus, Upload};
 
 use super::scope::VpcRef;
 use ipnet::Ipv4Net;

@@ -84,6 +84,7 @@ fn action(operation: Operation) -> String {
         (Service::S3, "ListObjectVersions") => "s3:ListBucketVersions".into(),
         (Service::S3, "ListMultipartUploads") => "s3:ListBucketMultipartUploads".into(),
         (Service::S3, "GetObjectLockConfiguration") => "s3:GetBucketObjectLockConfiguration".into(),
+        (Service::S3, "GetBucketEncryption") => "s3:GetEncryptionConfiguration".into(),
         (Service::S3, "DeleteObjects") => "s3:DeleteObject".into(),
         _ => operation.to_string(),
     }

@@ -182,6 +182,9 @@ reads! {
     bucket_policy: BucketPolicy(String) -> Option<String>, S3 ["GetBucketPolicy"];
     /// What keeps objects of a bucket from being removed.
     bucket_guards: BucketGuards(String) -> BucketGuards, S3 ["GetBucketVersioning", "GetObjectLockConfiguration"];
+    /// The KMS key that a bucket encrypts with by default, by the bucket's name, as the bucket calls it: an ARN, an id or
+    /// an alias. None where it is S3's own.
+    bucket_key: BucketKey(String) -> Option<String>, S3 ["GetBucketEncryption"];
     /// A KMS key, by ARN, id or alias.
     key: Key(String) -> Option<Key>, Kms ["DescribeKey"];
     /// The policy of a KMS key of the account, by ARN.

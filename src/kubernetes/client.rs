@@ -32,6 +32,11 @@ impl ApiServer {
         Self { client, instance, namespaces }
     }
 
+    fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        let found = self.namespaces.get(&ObjectRef::new(namespace));
+        found.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    }
+
     fn api<K>(&self, object: &K) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -124,8 +129,7 @@ impl Kubernetes for ApiServer {
     }
 
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        let found = self.namespaces.get(&ObjectRef::new(namespace));
-        found.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+        self.labels(namespace)
     }
 }
 
@@ -170,6 +174,10 @@ impl Jobs for ApiServer {
 
     async fn tell(&self, job: &UnloadJob, happening: &Happening) {
         publish(&self.client, &self.instance, job.object_ref(&()), happening).await;
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.labels(namespace)
     }
 }
 

@@ -84,4 +84,7 @@ pub trait Jobs: Send + Sync {
 
     /// Tells something, as well as it goes: a failure is logged, never reported.
     async fn tell(&self, job: &UnloadJob, happening: &Happening);
+
+    /// The labels of a namespace; none where it is not known.
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
 }

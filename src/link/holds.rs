@@ -24,6 +24,17 @@ struct State {
     closed: BTreeMap<LinkName, String>,
 }
 
+impl State {
+    fn held_by(&self, link: &LinkName) -> Option<BTreeSet<String>> {
+        let holds = |held: &Held| match held {
+            Held::One(one) => one == link,
+            Held::AnyIn(namespace) => *namespace == link.0,
+        };
+        let jobs = self.jobs.values().filter(|(_, held)| holds(held)).map(|(name, _)| name.clone()).collect();
+        self.known.then_some(jobs)
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 enum Held {
     One(LinkName),
@@ -73,12 +84,13 @@ impl Holds {
     pub fn close(&self, link: &LinkName, uid: &str) -> Option<BTreeSet<String>> {
         let mut state = self.lock();
         state.closed.insert(link.clone(), uid.into());
-        let holds = |held: &Held| match held {
-            Held::One(one) => one == link,
-            Held::AnyIn(namespace) => *namespace == link.0,
-        };
-        let jobs = state.jobs.values().filter(|(_, held)| holds(held)).map(|(name, _)| name.clone()).collect();
-        state.known.then_some(jobs)
+        state.held_by(link)
+    }
+
+    /// The jobs that hold a link that is kept; none where they are not known yet.
+    #[must_use]
+    pub fn held_by(&self, link: &LinkName) -> Option<BTreeSet<String>> {
+        self.lock().held_by(link)
     }
 
     /// A link is kept: attempts may begin over it.

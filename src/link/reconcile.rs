@@ -133,14 +133,16 @@ impl Loop {
         self.memories.forget(uid);
     }
 
-    /// Lets attempts begin over a link that unloads; of one that does so no more, which jobs have one under way.
+    /// Which jobs have a statement under way over a link, or may have. Lets attempts begin over one that unloads, and none
+    /// over one that does so no more.
     fn held_by(&self, link: &CrossAccountRedshiftLink) -> BTreeSet<String> {
         let name: LinkName = (link.namespace().unwrap_or_default(), link.name_any());
-        if link.metadata.deletion_timestamp.is_none() && link.spec.unload.is_some() {
+        let jobs = if link.metadata.deletion_timestamp.is_none() && link.spec.unload.is_some() {
             self.holds.open(&name);
-            return BTreeSet::new();
-        }
-        let jobs = self.holds.close(&name, &link.uid().unwrap_or_default());
+            self.holds.held_by(&name)
+        } else {
+            self.holds.close(&name, &link.uid().unwrap_or_default())
+        };
         jobs.unwrap_or_else(|| BTreeSet::from(["(not all jobs were looked at since the start)".to_owned()]))
     }
 

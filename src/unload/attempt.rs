@@ -5,13 +5,21 @@
 use super::statement::{Destination, StatementError};
 use crate::api::UnloadJob;
 use crate::aws::effect::Submission;
-use crate::aws::scope::Scope;
+use crate::aws::mark::Installation;
+use crate::aws::scope::{Scope, parse_role_arn};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Folder of all fences, below the link's prefix. Folders of outputs begin with a letter or a digit.
 const FENCES: &str = "_redshift-link/";
+
+/// The prefix of the fences of all jobs below a link's prefix.
+#[must_use]
+pub fn fences_below(prefix: &str) -> String {
+    format!("{prefix}{FENCES}")
+}
 
 /// Where a job's statements run, and where its fences and files lie: fixed once the job has its finalizer.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -51,7 +59,7 @@ impl Place {
     /// The prefix of all fences of a job.
     #[must_use]
     pub fn fences(&self, uid: &str) -> String {
-        format!("{}{FENCES}{uid}/", self.prefix)
+        format!("{}{uid}/", fences_below(&self.prefix))
     }
 
     /// The key of a fence.
@@ -110,12 +118,15 @@ pub struct Fence {
     /// The database user, if not the role's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_user: Option<String>,
+    /// When it was written, by AWS's clock, or a little before: the object itself tells when it was copied last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 impl Fence {
     /// The fence of a submission by the role of this id.
     #[must_use]
-    pub fn of(submission: &Submission, role_id: &str) -> Self {
+    pub fn of(submission: &Submission, role_id: &str, at: Timestamp) -> Self {
         Self {
             hash: hash(submission),
             name: submission.name.clone(),
@@ -125,6 +136,7 @@ impl Fence {
             cluster: submission.cluster.clone(),
             database: submission.database.clone(),
             database_user: submission.database_user.clone(),
+            at: Some(at),
         }
     }
 
@@ -132,6 +144,13 @@ impl Fence {
     #[must_use]
     pub fn text(&self) -> String {
         serde_json::to_string(self).expect("texts alone are JSON")
+    }
+
+    /// From the bucket, whosoever job's it is; none where it is no fence of this installation.
+    #[must_use]
+    pub fn of_installation(text: &str, installation: &Installation) -> Option<Self> {
+        let fence: Self = serde_json::from_str(text).ok()?;
+        parse_role_arn(&fence.role_arn).is_some_and(|arn| arn.path == installation.role_path()).then_some(fence)
     }
 
     /// From the bucket; none where it is not the fence of this attempt.
@@ -234,8 +253,8 @@ mod tests {
         assert_eq!(place().destination(&job(), 3).unwrap().prefix(), place().folder(&job(), 3));
         assert_eq!(hash(&submission()), "90eb8802cd0ff78deccf8b8b7b757329f9dc62b8cbafe5af4198b66bf181b9e5");
         assert_eq!(
-            Fence::of(&submission(), "AROA1").text(),
-            r#"{"hash":"90eb8802cd0ff78deccf8b8b7b757329f9dc62b8cbafe5af4198b66bf181b9e5","name":"ml/stores/0b6c9c7e-0000-4000-8000-000000000001/1;","token":"6aa23649a593c59c374dbb5b6e39ce00f966d295b98dd247a9fb84bfd37e4bb3","roleId":"AROA1","roleArn":"arn:aws:iam::111122223333:role/s","cluster":"warehouse","database":"analytics"}"#
+            Fence::of(&submission(), "AROA1", Timestamp::UNIX_EPOCH).text(),
+            r#"{"hash":"90eb8802cd0ff78deccf8b8b7b757329f9dc62b8cbafe5af4198b66bf181b9e5","name":"ml/stores/0b6c9c7e-0000-4000-8000-000000000001/1;","token":"6aa23649a593c59c374dbb5b6e39ce00f966d295b98dd247a9fb84bfd37e4bb3","roleId":"AROA1","roleArn":"arn:aws:iam::111122223333:role/s","cluster":"warehouse","database":"analytics","at":"1970-01-01T00:00:00Z"}"#
         );
         assert_eq!(
             place().text(),
@@ -246,10 +265,16 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(Place::parse(&place().text()), Some(place()));
-        let fence = Fence::of(&submission(), "AROA1");
+        let fence = Fence::of(&submission(), "AROA1", Timestamp::UNIX_EPOCH);
         assert_eq!(Fence::parse(&fence.text(), &job(), 1), Some(fence.clone()));
         assert_eq!(Fence::parse(&fence.text(), &job(), 2), None, "that of another attempt");
         assert_eq!(Fence::parse("{}", &job(), 1), None);
+        let of = |installation: &str, path: &str| {
+            let role = format!("arn:aws:iam::111122223333:role{path}s");
+            let text = Fence { role_arn: role, ..fence.clone() }.text();
+            Fence::of_installation(&text, &Installation::new(installation).unwrap()).is_some()
+        };
+        assert!(of("a", "/redshift-link/a/") && !of("b", "/redshift-link/a/") && !of("a", "/"), "each its own");
         assert_eq!(Place::parse("{}"), None);
     }
 

@@ -19,6 +19,8 @@ const LISTED: SignedDuration = SignedDuration::from_hours(23);
 const KNOWN: SignedDuration = SignedDuration::from_hours(24 + 7);
 /// So many objects are deleted in one call.
 const DELETED_AT_ONCE: usize = 1000;
+/// No job has as many attempts: whoever puts such a number among the fences, it is no fence.
+const ATTEMPTS: u32 = 100_000;
 /// So many calls are made in one loop to clean up.
 const CLEANS_AT_ONCE: usize = 50;
 
@@ -30,11 +32,17 @@ pub struct Attempts<'a> {
     /// Where they are.
     pub place: &'a Place,
     /// Now, by AWS's clock.
-    as_of: Timestamp,
+    pub as_of: Timestamp,
     /// When each fence was written, by AWS's clock.
     fences: BTreeMap<u32, Timestamp>,
     /// The last attempt, from fences and status; 0 before the first.
     pub last: u32,
+}
+
+/// The number of an attempt, as it stands in the key of its fence.
+fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    ((1..ATTEMPTS).contains(&number) && number.to_string() == text).then_some(number)
 }
 
 /// What became of an attempt's statement.
@@ -62,7 +70,7 @@ impl<'a> Attempts<'a> {
         let prefix = place.fences(request.uid());
         let listing = seen.objects(&place.storage(), (place.bucket.clone(), prefix.clone()))?;
         let fence = |(key, object): (&String, &crate::aws::model::Object)| {
-            Some((key.strip_prefix(&prefix)?.parse().ok()?, object.modified))
+            Some((number(key.strip_prefix(&prefix)?)?, object.modified))
         };
         let fences: BTreeMap<u32, Timestamp> = listing.objects.iter().filter_map(fence).collect();
         let fenced = fences.last_key_value().map_or(0, |(number, _)| *number);
@@ -75,6 +83,17 @@ impl<'a> Attempts<'a> {
     pub fn of_status(request: &'a Request<'a>, seen: &'a Seen, place: &'a Place, status: &UnloadJobStatus) -> Self {
         let last = status.attempt.unwrap_or(0);
         Self { request, seen, place, as_of: request.now, fences: BTreeMap::new(), last }
+    }
+
+    /// With what the fence of the last attempt says of when it began. Its object may have been copied onto itself since,
+    /// as when a bucket is encrypted anew.
+    #[must_use]
+    pub fn with(mut self, fence: Option<&Fence>) -> Self {
+        let (at, began) = (fence.and_then(|fence| fence.at), self.fences.get_mut(&self.last));
+        if let (Some(at), Some(began)) = (at, began) {
+            *began = at.min(*began);
+        }
+        self
     }
 
     /// When the last attempt began, by AWS's clock.

@@ -15,7 +15,7 @@ pub(super) enum History {
     /// It knows of rows.
     KnowsRows,
     /// It is being asked.
-    Asking(Step),
+    Asking(Box<Step>),
 }
 
 /// Asks by a statement of the same user, which returns a row only if the UNLOAD wrote some: so its own number of rows
@@ -44,10 +44,10 @@ pub(super) fn history(
             token: question_token(draft.request.uid(), attempts.last),
         };
         let ask = Effect::ExecuteStatement { at, submission };
-        return Ok(History::Asking((Next::Effects(vec![ask]), waiting())));
+        return Ok(History::Asking(Box::new((Next::Effects(vec![ask]), waiting()))));
     };
     Ok(match seen.statement(&at, (role.clone(), asked.id.clone()))? {
-        Some(answer) if !answer.status.is_ended() => History::Asking((Next::Wait(Pace::Waiting), waiting())),
+        Some(answer) if !answer.status.is_ended() => History::Asking(Box::new((Next::Wait(Pace::Waiting), waiting()))),
         Some(answer) if answer.status == StatementStatus::Finished && answer.rows.is_some_and(|rows| rows > 0) => {
             History::KnowsRows
         }

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod attempts;
 pub mod controller;
 mod count;
+pub mod encryption;
 pub mod end;
 mod history;
 pub mod lexer;
@@ -20,6 +21,7 @@ pub mod submission;
 mod teardown;
 mod under_way;
 pub mod verify;
+pub mod whose;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,6 @@ use crate::aws::error::Service;
 use crate::aws::mark::Installation;
 use crate::aws::moment::{Freshness, Moment};
 use crate::aws::read::{Read, Seen};
-use crate::aws::scope::AccountId;
 use crate::aws::shared::SharedReads;
 use crate::kubernetes::{Happening, Jobs, KubernetesError};
 use crate::link::act::{Acted, Leads};
@@ -25,7 +24,6 @@ use crate::observability::metrics::Metrics;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -71,7 +69,6 @@ pub struct Loop {
 struct Look<'a> {
     job: &'a UnloadJob,
     link: Option<&'a CrossAccountRedshiftLink>,
-    open: bool,
     accounts: Arc<Accounts>,
     version: Option<String>,
 }
@@ -153,24 +150,22 @@ impl Loop {
         if let Some(rest) = memory.rests(version(job), &accounts) {
             return Ok(Looked { rest: Some(rest), under_way: self.holds.holds(&uid) && self.is_under_way(job) });
         }
-        let look = Look { job, link: link.as_ref(), open, accounts: accounts.clone(), version: version(job) };
-        let abandoned = accounts.abandoned();
-        let request = self.request(&look, &memory, &abandoned);
-        let plan = self.plan(&request, &memory, Moment::default()).await;
-        self.carry_out(&look, &request, &memory, plan).await
-    }
-
-    fn request<'a>(&'a self, look: &Look<'a>, memory: &'a Memory, abandoned: &'a BTreeSet<AccountId>) -> Request<'a> {
-        Request {
-            job: look.job,
-            link: look.link,
-            open: look.open,
+        let look = Look { job, link: link.as_ref(), accounts: accounts.clone(), version: version(job) };
+        let (abandoned, labels) = (accounts.abandoned(), self.kubernetes.namespace_labels(&namespace));
+        let request = Request {
+            job,
+            link: link.as_ref(),
+            open,
             installation: &self.installation,
-            abandoned,
+            accounts: &accounts,
+            labels: &labels,
+            abandoned: &abandoned,
             now: (self.now)(),
             certain: Instant::now() >= memory.certain_from(self.started + self.grace),
             executed: memory.executed_within(ASKED_AGAIN),
-        }
+        };
+        let plan = self.plan(&request, &memory, Moment::default()).await;
+        self.carry_out(&look, &request, &memory, plan).await
     }
 
     async fn plan(&self, request: &Request<'_>, memory: &Memory, after: Moment) -> Plan {
@@ -206,7 +201,7 @@ impl Loop {
                 return Ok(Looked { rest: Some(Duration::ZERO), under_way: true });
             }
             Next::LetGo => {
-                let given_up: Vec<_> = request.accounts().into_iter().filter(|at| request.gave_up(at)).collect();
+                let given_up: Vec<_> = request.scopes().into_iter().filter(|at| request.gave_up(at)).collect();
                 if !given_up.is_empty() {
                     let accounts = given_up.iter().map(|at| at.account.0.as_str()).collect::<Vec<_>>().join(", ");
                     let note =

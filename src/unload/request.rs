@@ -5,12 +5,15 @@ use crate::api::conditions::{self, types};
 use crate::api::link::{Mode, OnTeardown};
 use crate::api::unload::status::{EndReason, JobState, UnloadJobStatus};
 use crate::api::{CrossAccountRedshiftLink, JOB_FINALIZER, PLACE, UnloadJob};
+use crate::aws::accounts::Accounts;
 use crate::aws::effect::Effect;
 use crate::aws::mark::Installation;
 use crate::aws::scope::{AccountId, Scope};
+use crate::link::parts::Part;
+use crate::link::parts::unload_roles::JOBS_UNDER_WAY;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything a plan is made from, besides what was seen.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,10 @@ pub struct Request<'a> {
     pub open: bool,
     /// This installation.
     pub installation: &'a Installation,
+    /// The accounts file.
+    pub accounts: &'a Accounts,
+    /// The labels of the job's namespace.
+    pub labels: &'a BTreeMap<String, String>,
     /// Accounts that were given up: what is in them is taken for gone.
     pub abandoned: &'a BTreeSet<AccountId>,
     /// The moment of this plan.
@@ -42,6 +49,8 @@ pub enum Stop {
     Deadline,
     /// Its link goes, or is gone.
     LinkGone,
+    /// Its link changes, once nothing is under way.
+    LinkChanges,
 }
 
 impl Stop {
@@ -52,6 +61,7 @@ impl Stop {
             Self::Suspended => EndReason::Cancelled,
             Self::Deadline => EndReason::DeadlineExceeded,
             Self::LinkGone => EndReason::LinkGone,
+            Self::LinkChanges => EndReason::LinkChanged,
         }
     }
 }
@@ -83,7 +93,7 @@ impl<'a> Request<'a> {
 
     /// The accounts and regions that the job lives in.
     #[must_use]
-    pub fn accounts(&self) -> Vec<Scope> {
+    pub fn scopes(&self) -> Vec<Scope> {
         self.place().map(|place| vec![place.warehouse(), place.storage()]).unwrap_or_default()
     }
 
@@ -133,6 +143,14 @@ impl<'a> Request<'a> {
         let labels = ["kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "argocd.argoproj.io/instance"];
         self.job.annotations().contains_key("argocd.argoproj.io/tracking-id")
             || labels.iter().any(|label| self.job.labels().contains_key(*label))
+    }
+
+    /// The link changes once no statement of a job is under way: one that was not submitted must not wait for it.
+    #[must_use]
+    pub fn link_waits(&self) -> bool {
+        let conditions = self.link.and_then(|link| link.status.as_ref()).map_or(&[][..], |status| &status.conditions);
+        let roles = conditions::find(conditions, Part::UnloadRoles.condition());
+        roles.is_some_and(|condition| condition.reason == JOBS_UNDER_WAY)
     }
 
     /// The link, if attempts may begin on it now.

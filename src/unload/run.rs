@@ -2,11 +2,12 @@
 
 use super::attempt::{Fence, statement_name};
 use super::attempts::Attempts;
-
+use super::encryption;
 use super::request::Stop;
-use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, waits, without_place};
+use super::step::{Draft, Next, SETTLING, Stands, Step, cleaning, uncertain, waits, without_place};
 use super::submission::{NotPrepared, Prepared, place, prepare};
 use super::under_way::{submitting, under_way};
+use super::whose;
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
 use crate::aws::effect::Effect;
 use crate::aws::read::{Gap, Seen};
@@ -22,7 +23,10 @@ const BACKOFF_AT_MOST: SignedDuration = SignedDuration::from_mins(6);
 pub(super) fn step(draft: &mut Draft<'_>, seen: &Seen) -> Result<Step, Gap> {
     let request = draft.request;
     let place = match (request.place().filter(|_| request.is_held()), request.link) {
-        (Some(place), _) => place,
+        (Some(place), _) => match whose::refusal(request, &place, seen)? {
+            None => place,
+            Some(trouble) => return Ok((Next::Wait(Pace::Slow), Stands::InTheWay(trouble))),
+        },
         (None, None) if request.is_held() => return Ok(without_place()),
         (None, None) => return Ok(first(draft)),
         (None, Some(link)) if link.spec.unload.is_none() => return Ok(first(draft)),
@@ -89,8 +93,16 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
         Err(not) => return Ok(not_prepared(draft, not)),
     };
     draft.checked = Some(prepared.unchecked.clone());
+    let encryption = request.job.spec.output.encryption.as_ref();
+    if let Some(why) = encryption::refusal(encryption, link, &prepared.place, seen)? {
+        return Ok(not_prepared(draft, NotPrepared::Refused(EndReason::KeyNotOfLink, why)));
+    }
     if !request.is_held() || request.place().as_ref() != Some(&prepared.place) {
         if attempts.last == 0 {
+            // a fence that is on its way would be left where it was to be
+            if request.is_held() && !request.certain {
+                return Ok(uncertain());
+            }
             let message = "is about to begin".to_owned();
             return Ok((Next::Hold(prepared.place), Stands::Working("Pending", message)));
         }
@@ -106,7 +118,7 @@ fn begin(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<
         at: place.storage(),
         bucket: place.bucket.clone(),
         key: place.fence(request.uid(), attempt),
-        body: Fence::of(&submission, &role_id).text(),
+        body: Fence::of(&submission, &role_id, attempts.as_of).text(),
     };
     draft.status.state = Some(JobState::Submitting);
     Ok((Next::Effects(vec![fence]), Stands::Working("Submitting", format!("attempt {attempt} begins"))))

@@ -3,6 +3,7 @@
 use super::attempt::Place;
 use super::attempts::Attempts;
 use super::request::Request;
+use crate::api::conditions;
 use crate::api::unload::status::{Ended, JobState, UnloadJobStatus, duration_text, size_text};
 use crate::aws::effect::Effect;
 use crate::aws::error::{AwsError, Class};
@@ -85,9 +86,10 @@ pub(super) type Step = (Next, Stands);
 impl Draft<'_> {
     /// The attempt ended without a result.
     pub fn end(&mut self, ended: Ended) -> Step {
-        let message = ended.message.clone();
+        // some of it may be texts of others, of any length
+        let message = conditions::shortened(&ended.message);
         self.status.state = Some(JobState::Pending);
-        self.status.ended = Some(ended);
+        self.status.ended = Some(Ended { message: message.clone(), ..ended });
         (Next::Wait(Pace::Soon), Stands::Working("AttemptEnded", message))
     }
 
@@ -143,6 +145,12 @@ pub(super) fn without_place() -> Step {
 /// A change of the link wakes the job, too.
 pub(super) fn waits(reason: &'static str, message: String) -> Step {
     (Next::Wait(Pace::Slow), Stands::Working(reason, message))
+}
+
+/// What is not there may still come.
+pub(super) fn uncertain() -> Step {
+    let message = "waits until calls whose answers were lost can no longer be executed";
+    (Next::Wait(Pace::Waiting), Stands::Working("LostAnswers", message.into()))
 }
 
 /// What is removed of these attempts, as a step; none where nothing is left.

@@ -4,6 +4,7 @@ use super::attempts::{Attempts, Found};
 use super::step::{Draft, Next, SETTLING, Stands, Step, Trouble, cleaning, without_place};
 use super::submission::place;
 use super::under_way::{cancel, compared, has_result};
+use super::whose;
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
 use crate::aws::error::Class;
 use crate::aws::model::StatementStatus;
@@ -15,7 +16,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub(super) fn step(draft: &mut Draft<'_>, seen: &Seen) -> Result<Step, Gap> {
     let request = draft.request;
     let place = match (request.place(), request.link) {
-        (Some(place), _) => place,
+        (Some(place), _) => match whose::refusal(request, &place, seen)? {
+            None => place,
+            Some(trouble) => return Ok((Next::Wait(Pace::Slow), Stands::InTheWay(trouble))),
+        },
         (None, Some(link)) if link.spec.unload.is_some() => match place(request, link, seen)? {
             Ok(place) => place,
             Err(_) => return Ok(without_place()),

@@ -5,7 +5,7 @@ use super::attempts::{Attempts, Found};
 use super::end;
 use super::history::{History, history};
 use super::request::Stop;
-use super::step::{Draft, Next, Stands, Step, Trouble, cleaning, waits};
+use super::step::{Draft, Next, Stands, Step, Trouble, cleaning, uncertain, waits};
 use super::submission::{NotPrepared, prepare};
 use super::verify::{Fault, verify};
 use crate::api::unload::status::{EndReason, Ended, JobState, Then};
@@ -23,6 +23,7 @@ const LOOKED_UP: SignedDuration = SignedDuration::from_mins(15);
 /// An attempt that has not been seen to end.
 pub(super) fn under_way(draft: &mut Draft<'_>, seen: &Seen, attempts: &Attempts<'_>) -> Result<Step, Gap> {
     let fence = attempts.fence()?;
+    let attempts = &attempts.clone().with(fence.as_ref());
     let stop = draft.request.stop(draft.status.started_at.as_ref().map(|began| began.0));
     match attempts.statement(&draft.status, fence.as_ref())? {
         Found::Statement(statement) => at_warehouse(draft, seen, attempts, fence.as_ref(), statement, stop),
@@ -100,7 +101,7 @@ fn finished(
                 let message = "the warehouse's history has rows of the statement, and there is nothing in the bucket";
                 compared = Err(Fault::Missing(message.into()));
             }
-            History::Asking(step) => return Ok(step),
+            History::Asking(step) => return Ok(*step),
         }
     }
     match compared {
@@ -162,7 +163,10 @@ fn ended(draft: &mut Draft<'_>, statement: &Statement, stop: Option<Stop>) -> St
 }
 
 fn stopped(at: Time, stop: Stop, message: String) -> Ended {
-    let then = if stop == Stop::Suspended { Then::Resume } else { Then::Fail };
+    let then = match stop {
+        Stop::Suspended | Stop::LinkChanges => Then::Resume,
+        Stop::Deadline | Stop::LinkGone => Then::Fail,
+    };
     Ended { at, reason: stop.reason(), message, then }
 }
 
@@ -186,6 +190,7 @@ fn not_there(
     }
     // a link that waits for its statements waits for none that was not submitted
     let stop = stop.or(request.link_ends().then_some(Stop::LinkGone));
+    let stop = stop.or(request.link_waits().then_some(Stop::LinkChanges));
     if let Some(stop) = stop {
         if !request.certain {
             return Ok(uncertain());
@@ -220,11 +225,6 @@ fn not_there(
     }
     let submit = Effect::ExecuteStatement { at: prepared.place.warehouse(), submission: prepared.submission };
     Ok((Next::Effects(vec![submit]), submitting(attempts)))
-}
-
-fn uncertain() -> Step {
-    let message = "waits until calls whose answers were lost can no longer be executed";
-    (Next::Wait(Pace::Waiting), Stands::Working("LostAnswers", message.into()))
 }
 
 /// It must not be submitted any more, and was not, as far as can be seen.

@@ -23,7 +23,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// The code that decides: the plan, its parts, and all that they are made from.
-const PURE: [&str; 30] = [
+const PURE: [&str; 32] = [
     "src/api",
     "src/app/unload/end.rs",
     "src/app/unload/facts.rs",
@@ -39,6 +39,7 @@ const PURE: [&str; 30] = [
     "src/link/undone.rs",
     "src/unload/attempt.rs",
     "src/unload/attempts.rs",
+    "src/unload/encryption.rs",
     "src/unload/end.rs",
     "src/unload/history.rs",
     "src/unload/lexer.rs",
@@ -54,6 +55,7 @@ const PURE: [&str; 30] = [
     "src/unload/teardown.rs",
     "src/unload/under_way.rs",
     "src/unload/verify.rs",
+    "src/unload/whose.rs",
 ];
 
 /// Each folder, with the folders that it may use.

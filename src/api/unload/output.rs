@@ -153,11 +153,12 @@ pub struct FixedColumn {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Encryption {
-    /// ARN of a KMS key in the bucket's region (SSE-KMS).
+    /// ARN of the link's KMS key (SSE-KMS): the role that writes may use no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "shape::kms_key_arn")]
     pub kms_key_arn: Option<String>,
-    /// The KMS key that the bucket has as its default; if it has none, a key of S3 (SSE-S3).
+    /// The KMS key that the bucket has as its default, which has to be the link's or `aws/s3`; if it has none, a key of S3
+    /// (SSE-S3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto: Option<bool>,
 }

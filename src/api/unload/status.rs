@@ -96,7 +96,7 @@ pub struct Ended {
 pub enum Then {
     /// Another attempt, after a while.
     Retry,
-    /// Another attempt, once the job is no longer suspended.
+    /// Another attempt, once the job is not suspended and the link is Ready.
     Resume,
     /// Nothing: the job failed.
     Fail,
@@ -111,6 +111,8 @@ pub enum EndReason {
     InvalidQuery,
     /// The options, or what the link says, give no UNLOAD.
     InvalidStatement,
+    /// The writing role may not use the key that the files are to be encrypted with.
+    KeyNotOfLink,
     /// The warehouse refused it.
     StatementFailed,
     /// A limit of the warehouse, or somebody, stopped it.
@@ -125,7 +127,7 @@ pub enum EndReason {
     Cancelled,
     /// The link is gone, or goes.
     LinkGone,
-    /// The link now unloads elsewhere.
+    /// The link changed: it now unloads elsewhere, or it did before the attempt was submitted.
     LinkChanged,
     /// Nobody knows whether the statement ever ran.
     SubmissionUnknown,

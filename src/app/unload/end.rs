@@ -55,6 +55,9 @@ pub const fn remedy(reason: EndReason) -> Option<&'static str> {
     Some(match reason {
         EndReason::InvalidQuery => "correct the query, and make another job",
         EndReason::InvalidStatement => "correct what the message names, and make another job",
+        EndReason::KeyNotOfLink => {
+            "set it as unload.kmsKeyArn of the link, or leave encryption out, and make another job"
+        }
         EndReason::StatementFailed => "see the warehouse's message; once that is mended, make another job",
         EndReason::StatementStopped => {
             "find out who or what stopped it; make the query smaller, or have the limit raised, and make another job"

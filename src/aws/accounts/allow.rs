@@ -106,6 +106,14 @@ pub fn allow<'a>(
     Ok(Grants { producer, consumer })
 }
 
+/// May the objects of a namespace write below this place of a bucket, given as `bucket/prefix/`?
+#[must_use]
+pub fn allows_bucket(accounts: &Accounts, tenant: Tenant<'_>, account: &AccountId, place: &str) -> bool {
+    let entries = accounts.get(account).into_iter().flat_map(|account| &account.allow);
+    let mut entries = entries.filter(|entry| entry.side == Side::Consumer && is_for(&entry.namespaces, tenant));
+    entries.any(|entry| is_below(&entry.buckets, place))
+}
+
 /// What is asked for, which list has to allow it, and how.
 type Ask<'a> = (&'a str, &'a BTreeSet<String>, fn(&Allow) -> &BTreeSet<String>, fn(&BTreeSet<String>, &str) -> bool);
 

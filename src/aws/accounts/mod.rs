@@ -5,7 +5,7 @@
 mod allow;
 mod reload;
 
-pub use allow::{Denied, Grants, Tenant, allow};
+pub use allow::{Denied, Grants, Tenant, allow, allows_bucket};
 pub use reload::{AccountsWatch, watch_file};
 
 use super::scope::{AccountId, parse_role_arn};

@@ -61,6 +61,7 @@ pub(super) fn is_not_found(code: &str) -> bool {
                 | "ObjectLockConfigurationNotFoundError"
                 | "NoSuchKey"
                 | "NoSuchUpload"
+                | "ServerSideEncryptionConfigurationNotFoundError"
                 | "NotFoundException"
         )
 }
@@ -236,6 +237,7 @@ mod tests {
             (S3, "OperationAborted", "", Stale),
             (S3, "NoSuchKey", "", Stale),
             (S3, "NoSuchUpload", "", Stale),
+            (S3, "ServerSideEncryptionConfigurationNotFoundError", "", Stale),
             (S3, "NoSuchBucket", "", Stale),
             (S3, "NoSuchBucketPolicy", "", Stale),
             (S3, "ObjectLockConfigurationNotFoundError", "", Stale),

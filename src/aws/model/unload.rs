@@ -21,6 +21,9 @@ pub struct Upload {
     pub id: String,
 }
 
+/// What the key is called that AWS keeps for S3 in each account.
+pub const AWS_MANAGED: &str = "alias/aws/s3";
+
 /// The objects below a prefix, as they are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {

@@ -275,6 +275,9 @@ impl Reads for Sdk {
     async fn endpoints_of_vpc(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Vec<VpcEndpoint>>> {
         ec2::endpoints_of_vpcs(self, at, ids).await
     }
+    async fn bucket_key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        s3::bucket_keys(self, at, ids).await
+    }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         kms::keys(self, at, ids).await
     }

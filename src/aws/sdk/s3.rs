@@ -3,7 +3,7 @@
 use super::{Call, Sdk, absent};
 use crate::aws::error::{Look, Operation, Service, code};
 use crate::aws::manifest::{self, Manifest};
-use crate::aws::model::{BucketGuards, Listing, Object, ObjectVersion, Upload};
+use crate::aws::model::{AWS_MANAGED, BucketGuards, Listing, Object, ObjectVersion, Upload};
 use crate::aws::read::Found;
 use crate::aws::scope::{Region, Scope};
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::io::SyncIoBridge;
 
 const GET_BUCKET_LOCATION: Operation = Operation::new(Service::S3, "GetBucketLocation");
+const GET_BUCKET_ENCRYPTION: Operation = Operation::new(Service::S3, "GetBucketEncryption");
 const GET_BUCKET_POLICY: Operation = Operation::new(Service::S3, "GetBucketPolicy");
 const GET_BUCKET_VERSIONING: Operation = Operation::new(Service::S3, "GetBucketVersioning");
 const GET_OBJECT_LOCK: Operation = Operation::new(Service::S3, "GetObjectLockConfiguration");
@@ -109,6 +110,26 @@ pub(super) async fn guards(sdk: &Sdk, at: &Scope, names: &BTreeSet<String>) -> L
         });
         let mfa_delete = mfa_delete.is_some_and(|mfa| mfa == MfaDeleteStatus::Enabled);
         found.insert(name.clone(), BucketGuards { retention, mfa_delete });
+    }
+    Ok(found)
+}
+
+pub(super) async fn bucket_keys(
+    sdk: &Sdk,
+    at: &Scope,
+    names: &BTreeSet<String>,
+) -> Look<Found<String, Option<String>>> {
+    let session = sdk.sessions.enter(at).await?;
+    let mut found = Found::new();
+    for name in names {
+        let request = session.clients.s3.get_bucket_encryption().bucket(name).expected_bucket_owner(&at.account.0);
+        let answer = absent(sdk.call(Call::read(at, GET_BUCKET_ENCRYPTION, name), request.send()).await)?;
+        let rules = answer.and_then(|answer| answer.server_side_encryption_configuration).map(|all| all.rules);
+        let default = rules.into_iter().flatten().find_map(|rule| rule.apply_server_side_encryption_by_default);
+        let by_kms = default.filter(|default| default.sse_algorithm.as_str().starts_with("aws:kms"));
+        // a default without a key of its own is `aws/s3`
+        let key = by_kms.map(|default| default.kms_master_key_id.unwrap_or_else(|| AWS_MANAGED.into()));
+        found.insert(name.clone(), key);
     }
     Ok(found)
 }

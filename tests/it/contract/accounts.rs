@@ -80,6 +80,9 @@ pub trait People: Send + Sync {
     /// Makes an endpoint for S3 in the first table of a network, and one with addresses in its first subnet.
     async fn make_endpoints(&self, side: &Side);
 
+    /// A bucket of the account of a network encrypts by default with this KMS key; without one with AWS's own.
+    async fn encrypt_by_default(&self, side: &Side, bucket: &str, key: Option<&str>);
+
     /// Begins an upload in parts: its id.
     async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String;
 

@@ -10,7 +10,8 @@ use crate::in_memory::fake::{CHANGING, Fake, PROVISIONING};
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use redshift_link::aws::model::{
-    App, BucketGuards, Destination, Key, PeeringStatus, Route, Secret, StudioUsers, Target, Upload, VpcEndpoint,
+    AWS_MANAGED, App, BucketGuards, Destination, Key, PeeringStatus, Route, Secret, StudioUsers, Target, Upload,
+    VpcEndpoint,
 };
 use redshift_link::aws::scope::{Scope, VpcRef};
 use std::collections::BTreeMap;
@@ -108,6 +109,10 @@ impl People for Fake {
         };
         let endpoints = vec![endpoint(1, Some(&side.tables[0])), endpoint(2, None)];
         self.state().endpoints.insert((side.at(), side.vpc.id.clone()), endpoints);
+    }
+
+    async fn encrypt_by_default(&self, _: &Side, bucket: &str, key: Option<&str>) {
+        self.state().bucket_keys.insert(bucket.into(), key.unwrap_or(AWS_MANAGED).into());
     }
 
     async fn begin_upload(&self, _: &Scope, bucket: &str, key: &str) -> String {

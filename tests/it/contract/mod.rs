@@ -101,6 +101,7 @@ const PROPERTIES: &[(&str, Property)] = properties! {
         networks,
         a_bucket_of_the_own_account,
         what_a_bucket_refuses,
+        the_key_of_a_bucket,
         a_key,
         a_secret,
         endpoints_of_a_network,

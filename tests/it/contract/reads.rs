@@ -3,7 +3,7 @@
 use super::accounts::{BLOCKS, Side};
 use super::scene::Scene;
 use redshift_link::aws::error::Class;
-use redshift_link::aws::model::{BucketGuards, VpcDns};
+use redshift_link::aws::model::{AWS_MANAGED, BucketGuards, VpcDns};
 use redshift_link::aws::policy::{Statement, document, same_meaning};
 use redshift_link::aws::read::{Gap, Read};
 use redshift_link::aws::scope::{Region, Scope};
@@ -78,6 +78,20 @@ pub async fn endpoints_of_a_network(s: &mut Scene) {
         of_kind.any(|endpoint| endpoint.tables.iter().eq(gateway.then_some(&table)))
     };
     s.holds("one of each kind", found.len() == 2 && so(true) && so(false));
+}
+
+pub async fn the_key_of_a_bucket(s: &mut Scene) {
+    let (at, bucket) = (s.accounts.consumer.at(), "exports-of-the-contract");
+    s.accounts.people.make_bucket(&at, bucket).await;
+    let key = s.accounts.people.make_key(&s.accounts.consumer).await;
+    s.name(&key, "<key>");
+    for (default, read) in [(None, None), (Some(None), Some(AWS_MANAGED)), (Some(Some(&*key)), Some(&*key))] {
+        if let Some(default) = default {
+            s.accounts.people.encrypt_by_default(&s.accounts.consumer, bucket, default).await;
+        }
+        let seen = s.sees(Read::BucketKey(at.clone(), bucket.into())).await;
+        s.holds("as it was set", seen.bucket_key(&at, bucket).expect("answered").as_deref() == read);
+    }
 }
 
 pub async fn a_key(s: &mut Scene) {

@@ -7,7 +7,8 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::types::{AddPrefixListEntry, AttributeBooleanValue, VpcEndpointType};
 use aws_sdk_s3::types::{
     BucketVersioningStatus, CreateBucketConfiguration, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled,
-    ObjectLockRetentionMode, ObjectLockRule, VersioningConfiguration,
+    ObjectLockRetentionMode, ObjectLockRule, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
 };
 use aws_sdk_sagemaker::types::AppType;
 use ipnet::Ipv4Net;
@@ -238,6 +239,20 @@ impl People for Server {
         let request = ec2.create_vpc_endpoint().vpc_id(&side.vpc.id).service_name(service);
         let request = request.vpc_endpoint_type(VpcEndpointType::Interface).subnet_ids(&side.subnets[0]);
         request.private_dns_enabled(true).send().await.expect("made");
+    }
+
+    async fn encrypt_by_default(&self, side: &Side, bucket: &str, key: Option<&str>) {
+        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::AwsKms);
+        let default = default.set_kms_master_key_id(key.map(ToOwned::to_owned)).build().expect("a default");
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
+        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().expect("a rule");
+        self.s3(&side.at())
+            .put_bucket_encryption()
+            .bucket(bucket)
+            .server_side_encryption_configuration(rules)
+            .send()
+            .await
+            .expect("put");
     }
 
     async fn begin_upload(&self, at: &Scope, bucket: &str, key: &str) -> String {

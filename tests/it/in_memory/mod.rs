@@ -15,6 +15,7 @@ mod unload_files;
 mod unload_going;
 mod unload_once;
 mod unload_pace;
+mod unload_place;
 mod unload_random;
 mod unload_roles;
 mod unload_run;

@@ -1,11 +1,15 @@
 //! Jobs and links that go: the statement is always ended before what lets it live.
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
-use crate::in_memory::fake::world::{ACCOUNTS, job, link, unload_link};
+use crate::in_memory::fake::world::{ACCOUNTS, CONSUMER, consumer, job, link, unload_link};
 use crate::in_memory::unload_once::{FAULTS, check, ready};
 use redshift_link::api::unload::status::JobState;
+use redshift_link::aws::mark::{Installation, RoleKind};
+use redshift_link::aws::scope::AccountId;
 use serde_json::json;
 use std::time::Duration;
+
+const KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/k-1";
 
 /// Moments in the life of a job: its fence, its submission, its running, its end.
 fn moments() -> impl Iterator<Item = u64> {
@@ -145,6 +149,66 @@ async fn a_link_that_no_longer_unloads_ends_its_jobs_first() {
         driver.remove("j", &what).await;
         all_or_nothing(&driver, &what);
     }
+}
+
+/// What a statement that runs needs of its roles stays until it ended, whatever the spec says.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_changes_waits_for_what_runs() {
+    let changes = [
+        json!({"bucket": "exports", "prefix": "warehouse/other/"}),
+        json!({"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": KEY}),
+        json!({"bucket": "elsewhere", "prefix": "warehouse/"}),
+        json!({"bucket": "exports", "prefix": "warehouse/", "databaseUser": "app"}),
+    ];
+    for (number, unload) in changes.into_iter().enumerate() {
+        // one that moves the jobs and one that does not, at every moment
+        let moments = moments().take(if number < 2 { usize::MAX } else { 0 });
+        for (seconds, takes) in [(30, 600)].into_iter().chain(moments.map(|seconds| (seconds, 45))) {
+            let (restarts, long) = (seconds % 2 == 0, takes > 45);
+            let what = format!("unload {unload} after {seconds} s of {takes}, restart {restarts}");
+            let mut driver = ready().await;
+            driver.aws.state().buckets.insert("elsewhere".into(), consumer());
+            driver.aws.state().warehouse.takes = Duration::from_secs(takes);
+            driver.submit("j", job("a", |_| {}));
+            driver.pass(Duration::from_secs(seconds)).await;
+            let runs = driver.state("j") == Some(JobState::Running);
+            driver.apply(link("a", |spec| spec["unload"] = unload.clone()));
+            if restarts {
+                driver.restart();
+            }
+            driver.pass(Duration::from_secs(2)).await;
+            if runs && long {
+                assert_eq!(driver.condition("a", "UnloadRolesReady"), "Unknown JobsUnderWay", "{what}");
+                assert!(driver.message("a", "Ready").contains("have ended, and no attempt begins before: j"), "{what}");
+                driver.submit("k", job("a", |_| {}));
+                driver.pass(Duration::from_secs(2)).await;
+                assert_eq!(driver.job_condition("k", "Ready"), "Unknown LinkNotReady", "{what}");
+            }
+            assert!(driver.finish("j", 1).await, "{what}: {:#?}", driver.kubernetes.job("j"));
+            let moved = driver.ended("j").starts_with("LinkChanged");
+            assert!(moved || driver.state("j") == Some(JobState::Complete), "{what}: {}", driver.ended("j"));
+            assert!(!(moved && runs), "{what}: what ran was let end");
+            driver.pass(INTERVAL).await;
+            assert_eq!(driver.ready("a"), "True InPlace", "{what}");
+            check(&driver, &what);
+        }
+    }
+}
+
+/// What somebody else changed is put back while statements run: it is what they need.
+#[tokio::test(start_paused = true)]
+async fn a_role_that_somebody_changed_is_put_back_under_what_runs() {
+    let mut driver = running_for(30).await;
+    driver.aws.state().warehouse.runs.iter_mut().for_each(|run| run.takes = Duration::from_secs(7200));
+    let name = (AccountId(CONSUMER.into()), Installation::new("test").unwrap().role(RoleKind::Write, "uid-of-a"));
+    let changed = |driver: &Driver| driver.aws.state().roles[&name].inline.values().any(|document| document == "{}");
+    for document in driver.aws.state().roles.get_mut(&name).unwrap().inline.values_mut() {
+        *document = "{}".into();
+    }
+    assert!(changed(&driver));
+    driver.pass(INTERVAL * 2).await;
+    assert!(!changed(&driver), "{}", driver.message("a", "Ready"));
+    assert_eq!(driver.state("j"), Some(JobState::Running));
 }
 
 #[tokio::test(start_paused = true)]

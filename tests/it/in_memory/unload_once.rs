@@ -2,7 +2,7 @@
 //! with the status wiped, the role made anew, the statement changed. No attempt's statement is ever accepted twice, no
 //! statement loses its roles, and nothing is left behind.
 
-use crate::in_memory::driver::{Driver, GRACE};
+use crate::in_memory::driver::{Driver, GRACE, clock};
 use crate::in_memory::fake::faults::{Fault, Write};
 use crate::in_memory::fake::warehouse::Ending;
 use crate::in_memory::fake::world::{PRODUCER, job, link, unload_link};
@@ -93,21 +93,62 @@ async fn no_fault_at_any_time_makes_it_run_twice() {
 /// A token is remembered for 8 hours: after 7 nothing is submitted, even where no statement can be seen.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_submitted_in_time_is_never_submitted() {
-    let mut clean = ready().await;
-    let before = clean.faults.tried().len();
-    clean.submit("j", job("a", |_| {}));
-    assert!(clean.finish("j", 0).await);
-    let submits = |write: &Write| matches!(write, Write::Aws(Effect::ExecuteStatement { .. }));
-    let number = clean.faults.tried()[before..].iter().position(submits).expect("submitted");
+    let submits = number(|write| matches!(write, Write::Aws(Effect::ExecuteStatement { .. }))).await;
     for (down, accepted) in [(7 * HOUR - 10 * MINUTE, 1), (7 * HOUR + MINUTE, 0)] {
         let mut driver = ready().await;
-        driver.faults.strike(number, Fault::StopBefore);
+        driver.faults.strike(submits, Fault::StopBefore);
         driver.down = Duration::from_secs(down);
         driver.when_struck = Some(|_| {});
         driver.submit("j", job("a", |_| {}));
         assert!(driver.finish("j", 40).await, "down for {down} s");
         assert_eq!(driver.aws.accepted().len(), accepted, "down for {down} s: {}", driver.ended("j"));
     }
+}
+
+/// Who encrypts a bucket anew copies each object onto itself: the fence looks new, and its statement is forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_fence_that_was_copied_is_as_old_as_it_was() {
+    let submits = number(|write| matches!(write, Write::Aws(Effect::ExecuteStatement { .. }))).await;
+    for (down, accepted) in [(7 * HOUR + MINUTE, 1), (25 * HOUR, 1)] {
+        let mut driver = ready().await;
+        driver.aws.state().warehouse.endings = vec![Ending::NoRows(vec![])];
+        driver.faults.strike(submits, Fault::StopAfter);
+        driver.down = Duration::from_secs(down);
+        driver.when_struck = Some(Driver::wipe_status);
+        driver.submit("j", job("a", |_| {}));
+        while driver.aws.accepted().is_empty() {
+            driver.step_soon().await;
+        }
+        for versions in driver.aws.state().objects.values_mut() {
+            versions.iter_mut().for_each(|version| version.modified = clock());
+        }
+        assert!(driver.finish("j", 40).await, "down for {down} s");
+        assert_eq!(driver.aws.accepted().iter().map(|(_, times)| times).sum::<usize>(), accepted, "down for {down} s");
+    }
+}
+
+/// The fence whose answer was lost comes later, and the link unloads elsewhere by then.
+#[tokio::test(start_paused = true)]
+async fn a_fence_that_comes_late_is_found_where_it_is() {
+    let puts = number(|write| matches!(write, Write::Aws(Effect::PutObject { .. }))).await;
+    let mut driver = ready().await;
+    driver.faults.strike(puts, Fault::Late(GRACE / 2));
+    driver.when_struck = Some(|driver| {
+        driver.apply(link("a", |spec| spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/other/"})));
+    });
+    driver.submit("j", job("a", |spec| spec["dataPolicy"] = json!("Delete")));
+    assert!(driver.finish("j", 40).await, "{:#?}", driver.kubernetes.job("j"));
+    driver.remove("j", "late fence").await;
+    assert!(driver.aws.in_buckets().is_empty(), "{:?}", driver.aws.in_buckets());
+}
+
+/// Which of a job's writes that is.
+async fn number(is: fn(&Write) -> bool) -> usize {
+    let mut clean = ready().await;
+    let before = clean.faults.tried().len();
+    clean.submit("j", job("a", |_| {}));
+    assert!(clean.finish("j", 0).await);
+    clean.faults.tried()[before..].iter().position(is).expect("a write of it")
 }
 
 async fn sweep(whole: bool, empty: bool) {

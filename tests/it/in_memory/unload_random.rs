@@ -38,7 +38,7 @@ fn endings(random: &mut Random) -> Vec<Ending> {
 /// One thing happens.
 async fn happens(driver: &mut Driver, random: &mut Random) {
     let name = random.of(&["j", "k"]);
-    match random.below(12) {
+    match random.below(13) {
         0 => driver.wipe_status(),
         1 => {
             tokio::time::sleep(Duration::from_secs(random.of(&[1, 60, 4_000, 30_000, 90_000]))).await;
@@ -51,6 +51,10 @@ async fn happens(driver: &mut Driver, random: &mut Random) {
             spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/", "onTeardown": "Wait"});
         })),
         6 if driver.kubernetes.get("a").is_some() => driver.apply(link("a", |_| {})),
+        12 if driver.kubernetes.get("a").is_some() => driver.apply(link("a", |spec| {
+            let key = random.of(&[None, Some("arn:aws:kms:eu-west-1:444455556666:key/k-1")]);
+            spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": key});
+        })),
         7 | 8 => driver.faults.strike(random.below(6), random.of(&FAULTS)),
         9 => driver.down = Duration::from_secs(random.of(&[0, 0, 30, 30_000])),
         _ => driver.submit(name, job("a", |_| {})),

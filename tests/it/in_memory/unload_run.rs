@@ -2,9 +2,10 @@
 
 use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::State;
+use crate::in_memory::fake::buckets::Content;
 use crate::in_memory::fake::faults::{Fault, Write};
 use crate::in_memory::fake::warehouse::Ending;
-use crate::in_memory::fake::world::{job, link, producer, unload_link};
+use crate::in_memory::fake::world::{consumer, job, link, producer, unload_link};
 use crate::in_memory::unload_files::lists;
 use crate::in_memory::unload_once::{check, ready};
 use k8s_openapi::jiff::Timestamp;
@@ -213,10 +214,34 @@ async fn one_that_writes_on_after_it_was_aborted_leaves_nothing() {
     }
 }
 
+/// Somebody's, with a URL longer than any key.
+fn long_manifest(state: &mut State, bucket: &str, prefix: &str) {
+    let meta = json!({"content_length": 700, "record_count": 1});
+    let entry = json!({"url": format!("s3://{bucket}/{}", "a".repeat(9000)), "meta": meta});
+    let body = json!({"entries": [entry], "meta": meta}).to_string();
+    state.put(bucket, &format!("{prefix}manifest"), Content { size: body.len() as u64, body });
+}
+
+/// The folder of the fences is in a bucket that others write to.
+#[tokio::test(start_paused = true)]
+async fn what_others_put_among_the_fences_is_no_attempt() {
+    for name in ["4294967295", "0", "+1", "01", "-1", "1/1", "x", ""] {
+        let mut driver = ready().await;
+        driver.submit("j", job("a", |_| {}));
+        let uid = driver.kubernetes.job("j").unwrap().metadata.uid.unwrap();
+        driver.aws.state().put_size("exports", &format!("warehouse/_redshift-link/{uid}/{name}"), 1);
+        assert!(driver.finish("j", 1).await, "{name}");
+        assert_eq!(driver.state("j"), Some(JobState::Complete), "{name}: {}", driver.ended("j"));
+        assert_eq!(driver.kubernetes.job("j").unwrap().status.unwrap().attempt, Some(1), "{name}");
+        driver.remove("j", name).await;
+        assert_eq!(driver.aws.in_buckets().len(), 3, "{name}: the data alone");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_differs_from_the_manifest_is_no_result() {
     type Spoils = fn(&mut State, &str, &str);
-    let rows: [(Spoils, &str); 7] = [
+    let rows: [(Spoils, &str); 8] = [
         (|state, b, p| state.delete(b, &format!("{p}0000_part_00")), "ManifestMismatch: s3://"),
         (|state, b, p| state.put_size(b, &format!("{p}0000_part_00"), 3), "has 3 bytes, and 700"),
         (|state, b, p| state.put_size(b, &format!("{p}more"), 1), "more is not in the manifest"),
@@ -224,12 +249,15 @@ async fn what_differs_from_the_manifest_is_no_result() {
         (|state, b, p| state.put_size(b, &format!("{p}manifest"), 0), "ManifestMismatch"),
         (|state, b, p| lists(state, b, p, "warehouse/stores/other"), "other, which is elsewhere"),
         (|state, b, p| lists(state, b, p, &format!("{p}0002_part_00")), "0002_part_00 is missing"),
+        (long_manifest, "the manifest lists s3://exports/aaa"),
     ];
     for (afterwards, says) in rows {
         let mut driver = ready().await;
         driver.aws.state().warehouse.afterwards = afterwards;
         let done = run(&mut driver, |_| {}).await;
         assert!(done.starts_with("Failed ") && done.contains(says), "{says}: {done}");
+        let ended = driver.kubernetes.job("j").unwrap().status.unwrap().ended.unwrap();
+        assert!(ended.message.chars().count() <= 4096, "what the API server takes: {}", ended.message.len());
         assert_eq!(driver.aws.accepted().len(), 1, "it is not tried again");
         assert!(driver.aws.in_buckets().len() > 2, "left for people to look at");
         driver.remove("j", says).await;
@@ -306,6 +334,54 @@ async fn a_query_that_may_not_stand_in_an_unload_is_refused() {
     assert!(driver.aws.in_buckets().is_empty());
     driver.kubernetes.delete_job("j");
     assert!(driver.kubernetes.job("j").is_none(), "nothing holds it");
+}
+
+const KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/k-1";
+
+/// The writing role knows the link's key alone: what the warehouse would be refused is refused before.
+#[tokio::test(start_paused = true)]
+async fn files_are_encrypted_with_no_other_key_than_the_link_s() {
+    let other = "arn:aws:kms:eu-west-1:444455556666:key/k-2";
+    let alias = "arn:aws:kms:eu-west-1:444455556666:alias/exports";
+    let (own, auto) = (|key: &str| json!({"kmsKeyArn": key}), || json!({"auto": true}));
+    let says_own = "output.encryption.kmsKeyArn is arn:aws:kms:eu-west-1:444455556666:key/k-";
+    let says_auto = "bucket exports encrypts by default with ";
+    let rows = [
+        (Some(KEY), own(KEY), None, None),
+        (Some(KEY), own(other), None, Some(says_own)),
+        (None, own(KEY), None, Some(says_own)),
+        (None, auto(), None, None),
+        (None, auto(), Some("alias/aws/s3"), None),
+        (None, auto(), Some(KEY), Some(says_auto)),
+        (Some(KEY), auto(), Some(KEY), None),
+        (Some(KEY), auto(), Some("k-1"), None),
+        (Some(KEY), auto(), Some(alias), None),
+        (Some(KEY), auto(), Some("alias/other"), Some(says_auto)),
+        (Some(KEY), auto(), Some(other), Some(says_auto)),
+    ];
+    for (of_link, encryption, of_bucket, says) in rows {
+        let what = format!("link {of_link:?}, job {encryption}, bucket {of_bucket:?}");
+        let mut driver = Driver::new();
+        {
+            let mut state = driver.aws.state();
+            let key = state.keys[&(consumer(), KEY.into())].clone();
+            state.keys.insert((consumer(), alias.into()), key);
+            state.bucket_keys.extend(of_bucket.map(|key| ("exports".into(), key.into())));
+        }
+        driver.apply(link("a", |spec| {
+            spec["unload"] = json!({"bucket": "exports", "prefix": "warehouse/", "kmsKeyArn": of_link});
+        }));
+        driver.settle().await;
+        let done = run(&mut driver, |spec| spec["output"]["encryption"] = encryption).await;
+        match says {
+            None => assert_eq!(done, "Complete ", "{what}"),
+            Some(says) => {
+                assert!(done.starts_with("Failed KeyNotOfLink: ") && done.contains(says), "{what}: {done}");
+                assert!(done.contains("unload.kmsKeyArn of link a, or leave output.encryption out"), "{done}");
+                assert!(driver.aws.accepted().is_empty() && driver.aws.in_buckets().is_empty(), "{what}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

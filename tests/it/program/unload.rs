@@ -171,6 +171,42 @@ async fn a_lost_statement_is_found_behind_pages_of_others() {
     assert_eq!(called.get("redshift-data:ExecuteStatement"), None, "{called:?}");
 }
 
+/// Somebody takes the finalizers off while the controller is down: nobody knows of the fences and of the cluster's role.
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_finds_fences_and_roles_on_clusters() {
+    let bucket = "exports-orphans";
+    let (stage, mut program) = ready("unload-orphans", bucket).await;
+    stage.apply(&job(&stage, |_| {}));
+    let uid = stage.until_job_complete(JOB).await["metadata"]["uid"].as_str().expect("a UID").to_owned();
+    let orphans = || stage.run(&["orphans", "--region", stage.world["producer"]["region"].as_str().expect("a region")]);
+    assert_eq!(orphans(), (0, String::new()));
+
+    program.kill();
+    let freed = |kind: &str, name: &str| {
+        stage.plane().kubectl(&["delete", kind, name, "-n", &stage.namespace, "--wait=false"]);
+        let patch = r#"{"metadata":{"finalizers":null}}"#;
+        stage.plane().kubectl(&["patch", kind, name, "-n", &stage.namespace, "--type=merge", "-p", patch]);
+    };
+    freed("unloadjob", JOB);
+    stage.until_job_gone(JOB).await;
+    let (code, text) = orphans();
+    let fences =
+        format!("fences s3://{bucket}/warehouse/_redshift-link/{uid}/ of statement {}/{JOB}/", stage.namespace);
+    assert!(code == 2 && text.lines().count() == 1 && text.contains(&fences), "{text}");
+
+    // without the link the accounts file says where to look
+    freed("crossaccountredshiftlink", LINK);
+    stage.until_gone(LINK).await;
+    let cluster = stage.pair(0)["producer"]["clusterIdentifier"].clone();
+    stage.set_accounts(|file| {
+        file["accounts"][0]["allow"][0]["clusters"] = json!([cluster]);
+        file["accounts"][1]["allow"][0]["buckets"] = json!([format!("{bucket}/warehouse/")]);
+    });
+    let (code, text) = orphans();
+    let roles = text.lines().filter(|line| line.contains(" cluster-role ") && line.contains(":role/redshift-link/"));
+    assert!(code == 2 && text.contains(&fences) && roles.count() == 1, "{text}");
+}
+
 /// Killed right before and right after each of its writes at AWS, the program submits one statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_each_write_the_statement_runs_once() {

@@ -11,13 +11,16 @@ use super::super::request::Request;
 use super::role::{self, Documents, OwnRole};
 use super::{Finding, Halt, Part, PartPlan, Step, gather, side_by_side};
 use crate::api::link::{OnTeardown, Unload};
-use crate::aws::effect::Effect;
+use crate::aws::effect::{Effect, EffectKind};
 use crate::aws::mark::RoleKind;
 use crate::aws::model::{Cluster, Role};
 use crate::aws::read::Seen;
 use std::collections::BTreeSet;
 
 const PART: Part = Part::UnloadRoles;
+
+/// The reason while statements of jobs keep a link from changing, or from going.
+pub const JOBS_UNDER_WAY: &str = "JobsUnderWay";
 
 /// The database user whom statements run as.
 enum User {
@@ -89,9 +92,40 @@ fn keep(request: &Request<'_>, facts: &Facts, spec: &Unload, seen: &Seen) -> Res
         plan.steps = plan.steps.into_iter().map(|step| step.waiting_for(waits)).collect();
         whole.add(plan);
     }
+    wait_for_jobs(request, &mut whole);
     attach(request, cluster, &unload_arn, found[1], &mut whole);
     whole.notes.push(format!("statements name IAM_ROLE '{unload_arn},{writer}'"));
     Ok(whole)
+}
+
+/// What the spec changes of the roles waits until no statement runs that needs them as they are. What somebody else changed
+/// is put back at once.
+fn wait_for_jobs(request: &Request<'_>, plan: &mut PartPlan) {
+    let written = remembered(request);
+    let documents = [EffectKind::UpdateAssumeRolePolicy, EffectKind::PutRolePolicy];
+    let changes = |step: &&mut Step| {
+        // that of a role that is made comes with it
+        let of_role_there = documents.contains(&step.effect.kind()) && !step.chained;
+        of_role_there && !step.makes.as_ref().is_some_and(|key| written.contains(key))
+    };
+    let changing: Vec<_> = plan.steps.iter_mut().filter(changes).collect();
+    if request.held_by.is_empty() || changing.is_empty() {
+        return;
+    }
+    for step in changing {
+        *step = step.clone().waiting_for(Some("the end of statements that run"));
+    }
+    let message = format!(
+        "the roles stay as they are until the statements of these UnloadJobs have ended, and no attempt begins before: {}; \
+         suspend or delete them to end them now",
+        jobs(request)
+    );
+    plan.findings.push(Finding::waiting(PART, JOBS_UNDER_WAY, message));
+    plan.ours.extend(written);
+}
+
+fn jobs(request: &Request<'_>) -> String {
+    request.held_by.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
 /// Takes the role from the cluster, and then removes the roles; what they allow goes at once.
@@ -109,11 +143,11 @@ pub fn teardown(request: &Request<'_>, seen: &Seen) -> Result<PartPlan, Halt> {
 
 /// A statement that runs needs all of it.
 fn held(request: &Request<'_>) -> PartPlan {
-    let jobs = request.held_by.iter().cloned().collect::<Vec<_>>().join(", ");
+    let jobs = jobs(request);
     let waits = request.spec().unload.as_ref().is_some_and(|unload| unload.on_teardown == Some(OnTeardown::Wait));
     let how = if waits { "is waited for" } else { "is cancelled first" };
     let message = format!("the statement of these UnloadJobs {how}: {jobs}");
-    let findings = vec![Finding::waiting(PART, "JobsUnderWay", message)];
+    let findings = vec![Finding::waiting(PART, JOBS_UNDER_WAY, message)];
     PartPlan { findings, ours: remembered(request), ..PartPlan::default() }
 }
 

@@ -68,6 +68,12 @@ impl FakeKubernetes {
         }
     }
 
+    /// Somebody takes the finalizer off an object, and it is gone.
+    pub fn take(&self, name: &str) {
+        self.state.lock().unwrap().links.remove(name);
+        self.changes.send_replace(());
+    }
+
     /// Creates or changes a job as a user would. One that is made gets a UID of its own.
     pub fn edit_job(&self, name: &str, change: impl FnOnce(Option<UnloadJob>) -> UnloadJob) {
         let mut state = self.state.lock().unwrap();
@@ -237,6 +243,10 @@ impl Jobs for FakeKubernetes {
 
     async fn tell(&self, job: &UnloadJob, happening: &Happening) {
         self.state.lock().unwrap().told.push((format!("job {}", job.name_any()), happening.clone()));
+    }
+
+    fn namespace_labels(&self, _: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 }
 

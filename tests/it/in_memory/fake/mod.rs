@@ -65,6 +65,8 @@ pub struct State {
     pub buckets: BTreeMap<String, Scope>,
     pub bucket_policies: BTreeMap<String, String>,
     pub bucket_guards: BTreeMap<String, BucketGuards>,
+    /// The KMS keys that buckets encrypt with by default.
+    pub bucket_keys: BTreeMap<String, String>,
     pub keys: BTreeMap<(Scope, String), Key>,
     pub key_policies: BTreeMap<String, String>,
     pub secrets: BTreeMap<(Scope, String), Secret>,

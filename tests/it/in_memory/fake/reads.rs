@@ -275,6 +275,10 @@ impl Reads for Fake {
         let of = |vpc: &String| Some((vpc.clone(), state.endpoints.get(&(at.clone(), vpc.clone()))?.clone()));
         Ok(ids.iter().filter_map(of).collect())
     }
+    async fn bucket_key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<String>>> {
+        let state = self.read(at, Service::S3, "GetBucketEncryption").await?;
+        Ok(ids.iter().map(|id| (id.clone(), state.bucket_keys.get(id).cloned())).collect())
+    }
     async fn key(&self, at: &Scope, ids: &BTreeSet<String>) -> Look<Found<String, Option<Key>>> {
         Ok(pick(&self.read(at, Service::Kms, "DescribeKey").await?.keys, at, ids))
     }

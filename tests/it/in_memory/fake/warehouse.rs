@@ -9,6 +9,7 @@ use redshift_link::aws::effect::{Done, Effect, Submission};
 use redshift_link::aws::error::{AwsError, Operation, Service, code};
 use redshift_link::aws::model::{Statement, StatementStatus, Upload};
 use redshift_link::aws::scope::{AccountId, Scope, parse_role_arn};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -85,14 +86,19 @@ pub struct Run {
     at: Scope,
     created: Timestamp,
     began: Instant,
-    takes: Duration,
+    pub takes: Duration,
     starting: Duration,
     ending: Ending,
     pub cancelled: Option<Instant>,
     half: bool,
     pub ended: Option<(StatementStatus, Instant)>,
     wrote_on: bool,
+    /// What its roles said when it was submitted.
+    documents: Vec<Documents>,
 }
+
+/// The trust policy and the inline policies of a role.
+type Documents = (String, BTreeMap<String, String>);
 
 impl Run {
     pub fn status(&self) -> StatementStatus {
@@ -115,6 +121,11 @@ impl Run {
     fn chain(&self) -> Vec<String> {
         let roles = self.submission.sql.split("IAM_ROLE '").nth(1).and_then(|rest| rest.split('\'').next());
         roles.expect("an UNLOAD").split(',').map(ToOwned::to_owned).collect()
+    }
+
+    /// And the one that submitted it.
+    fn roles(&self) -> Vec<String> {
+        [self.chain(), vec![self.submission.role_arn.clone()]].concat()
     }
 
     fn statement(&self) -> Statement {
@@ -250,7 +261,7 @@ impl State {
             _ => self.warehouse.endings.remove(0),
         };
         let id = self.next_id("statement");
-        let run = Run {
+        let mut run = Run {
             id: id.clone(),
             submission: submission.clone(),
             owner,
@@ -264,7 +275,9 @@ impl State {
             half: false,
             ended: None,
             wrote_on: false,
+            documents: vec![],
         };
+        run.documents = run.roles().iter().map(|arn| self.documents(arn)).collect();
         let (bucket, prefix) = run.place();
         assert!(self.listing(&bucket, &prefix).objects.is_empty(), "not a fresh prefix: {submission:?}");
         let job = |run: &Run| run.submission.name.rsplit_once('/').map(|(job, _)| job.to_owned());
@@ -329,18 +342,21 @@ impl State {
         Some(found)
     }
 
-    /// Notes a running statement that lost a role.
+    fn documents(&self, role_arn: &str) -> Documents {
+        let arn = parse_role_arn(role_arn).expect("an ARN");
+        let role = self.role_named(&AccountId(arn.account.into()), arn.name);
+        role.map(|(_, role)| (role.trust.clone(), role.inline.clone())).unwrap_or_default()
+    }
+
+    /// Notes a running statement that lost a role, or what a role allowed.
     pub(super) fn check_statements(&mut self, after: &Effect) {
         let mut cuts = vec![];
         for run in self.warehouse.runs.iter().filter(|run| run.ended.is_none()) {
             let chain = run.chain();
-            let lacks = chain.iter().chain([&run.submission.role_arn]).find(|arn| {
-                let arn = parse_role_arn(arn).expect("an ARN");
-                let role = self.role_named(&AccountId(arn.account.into()), arn.name);
-                role.is_none_or(|(_, role)| role.inline.is_empty())
-            });
-            if let Some(role) = lacks {
-                cuts.push(format!("{} lacks {role} after {after}", run.submission.name));
+            for (role, documents) in run.roles().iter().zip(&run.documents) {
+                if self.documents(role) != *documents {
+                    cuts.push(format!("{} lacks {role} as it was after {after}", run.submission.name));
+                }
             }
             let cluster = self.cluster_now(&run.at, &run.submission.cluster);
             if cluster.is_some_and(|cluster| cluster.iam_roles.get(&chain[0]).map(String::as_str) != Some("in-sync")) {
