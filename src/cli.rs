@@ -91,7 +91,7 @@ pub struct Run {
     /// call, or after the start of this process.
     #[arg(long, env = "REDSHIFT_LINK_LOST_ANSWER_GRACE", default_value = "5m", value_parser = duration)]
     pub lost_answer_grace: Duration,
-    /// How many links are looked at side by side.
+    /// How many links, and how many jobs, are looked at side by side.
     #[arg(long, env = "REDSHIFT_LINK_WORKERS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
     /// Where /livez, /readyz and /metrics are served.
