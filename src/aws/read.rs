@@ -203,6 +203,8 @@ reads! {
     manifest: Manifest((String, String)) -> Option<Result<Manifest, String>>, S3 ["GetObject"], single;
     /// A statement as it stands, by the role that submitted it and its id.
     statement: Statement((String, String)) -> Option<Statement>, RedshiftData ["DescribeStatement"], single;
+    /// Whether a statement has ended, by the role that submitted it and its id. The answer waits a while for that.
+    statement_end: StatementEnd((String, String)) -> bool, RedshiftData ["DescribeStatement"], single;
     /// The statements whose names begin with a text, by the role that submitted them, the cluster and that text; all
     /// that the API still knows, in every state.
     statements_named: StatementsNamed((String, String, String)) -> Vec<Statement>, RedshiftData ["ListStatements"];

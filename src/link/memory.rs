@@ -6,6 +6,7 @@ use crate::aws::accounts::Accounts;
 use crate::aws::effect::Effect;
 use crate::aws::error::Service;
 use crate::aws::moment::Moment;
+use crate::aws::read::Read;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ const SOON: Duration = Duration::from_millis(500);
 /// A view that is old again after so many looks is not merely old.
 const STALE_IN_A_ROW: u32 = 3;
 const WAITING_AT_MOST: Duration = Duration::from_secs(15);
-const RUNNING_AT_MOST: Duration = Duration::from_secs(20);
+const RUNNING: Duration = Duration::from_secs(20);
 const RETRY_AT_MOST: Duration = Duration::from_secs(300);
 
 /// The memories of all objects.
@@ -33,6 +34,8 @@ pub struct Memory {
     pub wants_since: Option<Moment>,
     /// When to look again.
     pub due: Instant,
+    /// What tells sooner that there is something to look at.
+    pub awaits: Option<Read>,
     /// Loops in a row that brought nothing forward.
     attempts: u32,
     /// Until when a call of ours whose answer was lost may still be executed.
@@ -53,6 +56,7 @@ impl Default for Memory {
             ended: BTreeMap::new(),
             wants_since: None,
             due: Instant::now(),
+            awaits: None,
             attempts: 0,
             uncertain_until: None,
             unseen_until: None,
@@ -168,7 +172,7 @@ impl Memory {
             Pace::Soon => SOON,
             Pace::Stale if attempts < STALE_IN_A_ROW => SOON,
             Pace::Waiting => steps(SOON, WAITING_AT_MOST, attempts),
-            Pace::Running => steps(SOON, RUNNING_AT_MOST, attempts),
+            Pace::Running => spread(RUNNING, uid, attempts),
             Pace::Stale | Pace::Retry => steps(Duration::from_secs(1), RETRY_AT_MOST.min(interval), attempts),
             Pace::Slow => spread(interval / 5, uid, attempts),
             Pace::Settled => spread(interval, uid, 0),

@@ -49,7 +49,7 @@ pub enum Pace {
     Stale,
     /// Something comes right by itself: sooner at first, then less often.
     Waiting,
-    /// A statement runs: sooner at first, then a few times a minute.
+    /// A statement runs: a few times a minute; its end is heard besides.
     Running,
     /// A call is to be tried again.
     Retry,

@@ -17,10 +17,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use strum::IntoEnumIterator;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A loop that takes longer is dropped and begun anew: every wait in it has a limit of its own, this is the last one.
 const LOOP_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A change of an object whose statement is waited for is heard so soon.
+const CHANGE_HEARD_WITHIN: Duration = Duration::from_millis(500);
 
 /// Counts are as old as this at most.
 const COUNT_EVERY: Duration = Duration::from_secs(15);
@@ -72,12 +77,24 @@ pub async fn run(
     let store = controller.store();
     let of_link = store.clone();
     let counted = count(store.clone(), around.metrics.clone());
+    let (changed, links_changed) = watch::channel(());
+    let context = Arc::new(Context {
+        around: around.clone(),
+        store: store.clone(),
+        turns: Semaphore::new(workers.into()),
+        links_changed,
+        stop: stop.clone(),
+    });
     let controlled = controller
-        .with_config(Config::default().concurrency(workers))
-        .watches(links, watcher::Config::default(), move |link| jobs_of(&of_link, &link))
+        // as many as there are: most of them wait
+        .with_config(Config::default().concurrency(0))
+        .watches(links, watcher::Config::default(), move |link| {
+            changed.send_replace(());
+            jobs_of(&of_link, &link)
+        })
         .reconcile_all_on(again)
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, pause, around.clone())
+        .run(reconcile, pause, context)
         .for_each(|result| {
             match result {
                 Ok(_) => {}
@@ -132,12 +149,57 @@ fn forget_absent(around: &Loop, store: &Store<Guarded>) {
     }
 }
 
-async fn reconcile(guarded: Arc<Guarded>, around: Arc<Loop>) -> Result<Action, Failure> {
+/// What the loops share.
+struct Context {
+    around: Arc<Loop>,
+    store: Store<Guarded>,
+    /// So many loops run at a time.
+    turns: Semaphore,
+    links_changed: watch::Receiver<()>,
+    stop: CancellationToken,
+}
+
+impl Context {
+    /// Rests for so long, less where the statement of the object ends meanwhile, or the object changes. Gives what is left.
+    async fn rest(&self, guarded: &Guarded, rest: Duration) -> Duration {
+        let uid = guarded.meta().uid.as_deref().unwrap_or_default();
+        if !self.around.awaits(uid) {
+            return rest;
+        }
+        let began = Instant::now();
+        let mut links_changed = self.links_changed.clone();
+        tokio::select! {
+            () = self.around.until_ended(uid) => Duration::ZERO,
+            () = self.until_changed(guarded) => Duration::ZERO,
+            // if it is the link of this one, the object is queued already
+            _ = links_changed.changed() => rest.saturating_sub(began.elapsed()),
+            () = self.stop.cancelled() => rest,
+            () = tokio::time::sleep(rest) => Duration::ZERO,
+        }
+    }
+
+    /// The watch does not wake an object whose loop has not returned.
+    async fn until_changed(&self, guarded: &Guarded) {
+        let of = |guarded: &Guarded| {
+            let meta = guarded.meta();
+            (meta.generation, meta.deletion_timestamp.clone(), meta.annotations.clone())
+        };
+        let (key, before) = (ObjectRef::from_obj(guarded), of(guarded));
+        while self.store.get(&key).is_some_and(|now| of(&now) == before) {
+            tokio::time::sleep(CHANGE_HEARD_WITHIN).await;
+        }
+    }
+}
+
+async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failure> {
+    let around = &context.around;
     let job = guarded.0.as_ref().map_err(|error| {
         around.cannot_read(&error.metadata);
         Failure::Unreadable(error.error.clone())
     })?;
-    let began = std::time::Instant::now();
+    // nobody closes it
+    let turn = context.turns.acquire().await;
+    let began = Instant::now();
     let result = tokio::time::timeout(LOOP_TIMEOUT, around.reconcile(job)).await;
     let label = match &result {
         Ok(Ok(_)) => "ok",
@@ -145,8 +207,9 @@ async fn reconcile(guarded: Arc<Guarded>, around: Arc<Loop>) -> Result<Action, F
         Err(_) => "timeout",
     };
     around.metrics.looped("job", began.elapsed(), label);
+    drop(turn);
     match result {
-        Ok(Ok(Some(rest))) => Ok(Action::requeue(rest)),
+        Ok(Ok(Some(rest))) => Ok(Action::requeue(context.rest(&guarded, rest).await)),
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => {
@@ -157,12 +220,12 @@ async fn reconcile(guarded: Arc<Guarded>, around: Arc<Loop>) -> Result<Action, F
 }
 
 /// How long to wait after a loop that broke off.
-fn pause(guarded: Arc<Guarded>, failure: &Failure, around: Arc<Loop>) -> Action {
+fn pause(guarded: Arc<Guarded>, failure: &Failure, context: Arc<Context>) -> Action {
     match failure {
         Failure::Unreadable(_) => Action::await_change(),
         Failure::Kubernetes(error) => {
             let uid = guarded.meta().uid.clone().unwrap_or_default();
-            Action::requeue(around.rest_after(&uid, error))
+            Action::requeue(context.around.rest_after(&uid, error))
         }
         Failure::Timeout => Action::requeue(LOOP_TIMEOUT / 10),
     }

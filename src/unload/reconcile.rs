@@ -5,14 +5,14 @@ use super::plan::{Plan, plan};
 use super::request::{Request, is_finished, is_held};
 use super::status::{pace, requested_at, status};
 use super::step::{Next, Trouble};
-use crate::api::unload::status::JobState;
+use crate::api::unload::status::{JobState, UnloadJobStatus};
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
 use crate::aws::accounts::{Accounts, AccountsWatch};
 use crate::aws::effect::{Done, EFFECT_TIMEOUT, Effect, Execute};
 use crate::aws::error::Service;
 use crate::aws::mark::Installation;
 use crate::aws::moment::{Freshness, Moment};
-use crate::aws::read::{Read, Seen};
+use crate::aws::read::{Answer, Read, Seen};
 use crate::aws::shared::SharedReads;
 use crate::kubernetes::{Happening, Jobs, KubernetesError};
 use crate::link::act::{Acted, Leads};
@@ -24,6 +24,7 @@ use crate::observability::metrics::Metrics;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,6 +32,9 @@ use tokio::time::Instant;
 
 /// A listing may be so much older than the loop that uses it.
 const LISTING_AGE: Duration = Duration::from_secs(5);
+
+/// An answer that came sooner was not waited for.
+const WAITED: Duration = Duration::from_secs(1);
 
 /// After so long a statement that was asked to end, and did not, is asked again.
 const ASKED_AGAIN: Duration = Duration::from_secs(60);
@@ -123,6 +127,30 @@ impl Loop {
         let mut rest = Duration::ZERO;
         self.memories.change(uid, |memory| rest = memory.due_after(error.class.into(), self.interval, uid));
         rest
+    }
+
+    /// An object rests until a statement ends, which is heard by [`Self::until_ended`].
+    #[must_use]
+    pub fn awaits(&self, uid: &str) -> bool {
+        self.memories.get(uid).awaits.is_some()
+    }
+
+    /// Waits until the statement that an object rests for has ended: the object is to be looked at then. Without one, or
+    /// where the API does not tell, waits for ever.
+    pub async fn until_ended(&self, uid: &str) {
+        let Some(read) = self.memories.get(uid).awaits else { return std::future::pending().await };
+        loop {
+            let asked = Instant::now();
+            let fresh = |_: &Read| Freshness { after: Moment::now(), age: LISTING_AGE };
+            let answers = self.reads.look(BTreeSet::from([read.clone()]), fresh).await;
+            match answers.first() {
+                Some(Answer::StatementEnd(_, _, Ok(true))) => break,
+                Some(Answer::StatementEnd(_, _, Ok(false))) if asked.elapsed() > WAITED => {}
+                // too many wait, or it cannot be asked: the next look will tell
+                _ => return std::future::pending().await,
+            }
+        }
+        self.memories.change(uid, Memory::break_off);
     }
 
     /// A loop was dropped in the middle: any call of it may still be executed.
@@ -321,6 +349,7 @@ impl Loop {
                 due = due.min(certain - now);
             }
             memory.rest(version, due, look.accounts.clone());
+            memory.awaits = (plan.next == Next::Wait(Pace::Running)).then(|| end_of(request, &after)).flatten();
         });
         let rest = (!finished || by.is_some() || pace == Pace::Soon).then(|| memory.due.saturating_duration_since(now));
         Ok(Looked { rest, under_way })
@@ -336,6 +365,12 @@ impl Loop {
 struct Looked {
     rest: Option<Duration>,
     under_way: bool,
+}
+
+/// What tells that the statement of a job has ended.
+fn end_of(request: &Request<'_>, status: &UnloadJobStatus) -> Option<Read> {
+    let (place, id) = (request.place()?, status.statement_id.clone()?);
+    Some(Read::StatementEnd(place.warehouse(), (place.role_arn, id)))
 }
 
 /// The link of a job.

@@ -322,6 +322,9 @@ impl Reads for Sdk {
     ) -> Look<Found<(String, String), Option<Statement>>> {
         redshift_data::statements(self, at, ids).await
     }
+    async fn statement_end(&self, at: &Scope, ids: &BTreeSet<(String, String)>) -> Look<Found<(String, String), bool>> {
+        redshift_data::ends(self, at, ids).await
+    }
     async fn statements_named(
         &self,
         at: &Scope,

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const DESCRIBE_STATEMENT: Operation = Operation::new(Service::RedshiftData, "DescribeStatement");
 const LIST_STATEMENTS: Operation = Operation::new(Service::RedshiftData, "ListStatements");
+/// How long AWS may wait for the end of a statement before it answers: less than an attempt of a call may take.
+const WAIT_SECONDS: i32 = 10;
 /// The longest page that there is.
 const PAGE: i32 = 100;
 
@@ -29,7 +31,6 @@ pub(super) async fn statements(
 async fn statement(sdk: &Sdk, at: &Scope, role_arn: &str, id: &str) -> Look<Option<Statement>> {
     let StatementsClient { reads, .. } = sdk.sessions.statements(at, role_arn).await?;
     let call = Call::read(at, DESCRIBE_STATEMENT, id);
-    // WaitTimeSeconds is not used: a loop that waits for the end of a statement does not hear that it is to be cancelled
     let answer = absent(sdk.call(call, reads.describe_statement().id(id).send()).await)?;
     Ok(answer.map(|found| Statement {
         id: found.id,
@@ -40,6 +41,23 @@ async fn statement(sdk: &Sdk, at: &Scope, role_arn: &str, id: &str) -> Look<Opti
         rows: u64::try_from(found.result_rows).ok(),
         query_id: u64::try_from(found.redshift_query_id).ok().filter(|id| *id > 0),
     }))
+}
+
+/// Only who does nothing else meanwhile may wait so: a loop looks at the statement as it stands.
+pub(super) async fn ends(
+    sdk: &Sdk,
+    at: &Scope,
+    ids: &BTreeSet<(String, String)>,
+) -> Look<Found<(String, String), bool>> {
+    let mut found = Found::new();
+    for (role_arn, id) in ids {
+        let StatementsClient { reads, .. } = sdk.sessions.statements(at, role_arn).await?;
+        let waiting = reads.describe_statement().id(id).wait_time_seconds(WAIT_SECONDS).send();
+        let answer = absent(sdk.call(Call::read(at, DESCRIBE_STATEMENT, id), waiting).await)?;
+        let ended = answer.is_none_or(|statement| status(statement.status.as_ref()).is_ended());
+        found.insert((role_arn.clone(), id.clone()), ended);
+    }
+    Ok(found)
 }
 
 pub(super) async fn named(

@@ -138,6 +138,7 @@ impl Scene {
                 let id = self.plain(&id);
                 return format!("Statement {id}: {}", if found.is_some() { "there" } else { "not there" });
             }
+            Answer::StatementEnd(_, _, Ok(ended)) => return format!("StatementEnd: {ended}"),
             Answer::StatementsNamed(_, (_, _, name), Ok(found)) => {
                 let ids: Vec<_> = found.iter().map(|statement| self.plain(&statement.id)).collect();
                 return format!("StatementsNamed {name}: {ids:?}");

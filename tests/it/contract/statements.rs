@@ -112,6 +112,9 @@ pub async fn a_statement_that_ended_cannot_be_cancelled(s: &mut Scene) {
     let id = s.submit(s.submission("one", 0)).await;
     s.until(&id, |found| found.status.is_ended()).await;
     let at = s.accounts.producer.at();
+    let key = (s.submits(), id.clone());
+    let seen = s.sees(Read::StatementEnd(at.clone(), key.clone())).await;
+    s.holds("its end is told", *seen.statement_end(&at, key).expect("answered"));
     let cancel = Effect::CancelStatement { at: at.clone(), role_arn: s.submits(), statement: id };
     s.refused("ValidationException", Class::Transient, cancel).await;
     let absent = "00000000-0000-4000-8000-000000000000";

@@ -124,6 +124,13 @@ impl Driver {
         });
     }
 
+    /// Waits for the end of the statement that a job rests for, as the controller does.
+    pub async fn until_ended(&mut self, name: &str) {
+        let job = self.kubernetes.job(name).expect("there");
+        self.job_process.until_ended(job.metadata.uid.as_deref().expect("a UID")).await;
+        self.due.insert(job_key(&job), Instant::now());
+    }
+
     /// Notes what changed, as the watches do.
     fn watch(&mut self, links: &[CrossAccountRedshiftLink], jobs: &[UnloadJob]) {
         let now = Instant::now();

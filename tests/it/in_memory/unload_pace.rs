@@ -63,6 +63,17 @@ async fn a_job_that_runs_is_heard_at_any_moment() {
     }
 }
 
+/// It is looked at only a few times a minute: its end is waited for besides.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_statement_is_heard_at_once() {
+    let mut driver = running().await;
+    driver.until_ended("j").await;
+    let (_, ended) = driver.aws.state().warehouse.runs[0].ended.expect("it ended");
+    assert!(ended.elapsed() < Duration::from_secs(2), "{:?} late", ended.elapsed());
+    driver.pass(Duration::from_secs(3)).await;
+    assert_eq!(driver.state("j"), Some(JobState::Complete));
+}
+
 /// One that takes long to stop is not asked at each look.
 #[tokio::test(start_paused = true)]
 async fn a_statement_that_stops_slowly_is_asked_once_a_minute() {

@@ -15,8 +15,13 @@ use redshift_link::aws::read::{Found, Reads};
 use redshift_link::aws::scope::{AccountId, Partition, Region, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub const INSTALLATION_ID: &str = "test";
+
+/// How long the API waits for the end of a statement.
+const LONG_POLL: Duration = Duration::from_secs(10);
 
 /// A bucket and a prefix, or a key.
 type Below = (String, String);
@@ -333,6 +338,17 @@ impl Reads for Fake {
             Ok((id.clone(), seen.ok_or_else(|| Self::not_assumable(at, "DescribeStatement", &id.0))?))
         };
         ids.iter().map(of).collect()
+    }
+    async fn statement_end(&self, at: &Scope, ids: &BTreeSet<(String, String)>) -> Look<Found<(String, String), bool>> {
+        let asked = Instant::now();
+        loop {
+            let seen = self.statement(at, ids).await?;
+            let ended = |statement: &Option<Statement>| statement.as_ref().is_none_or(|s| s.status.is_ended());
+            if seen.values().all(ended) || asked.elapsed() >= LONG_POLL {
+                return Ok(ids.iter().map(|id| (id.clone(), seen.get(id).is_none_or(ended))).collect());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
     async fn statements_named(
         &self,
