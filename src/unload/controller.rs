@@ -3,6 +3,7 @@
 use super::reconcile::Loop;
 use crate::api::unload::status::JobState;
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
+use crate::aws::error::Class;
 use crate::kubernetes::KubernetesError;
 use crate::observability::metrics::Metrics;
 use futures::StreamExt;
@@ -99,6 +100,12 @@ pub async fn run(
             match result {
                 Ok(_) => {}
                 Err(ControllerError::ObjectNotFound(_)) => forget_absent(&around, &store),
+                // the object changed meanwhile: it is looked at anew
+                Err(ControllerError::ReconcilerFailed(Failure::Kubernetes(error), object))
+                    if error.class == Class::Stale =>
+                {
+                    tracing::debug!(%error, %object, "loop broke off")
+                }
                 Err(ControllerError::ReconcilerFailed(error, object)) => {
                     tracing::warn!(%error, %object, "loop broke off")
                 }
