@@ -84,7 +84,8 @@ class TestChart:
         assert "CustomResourceDefinition" not in render({"crds": {"install": False}})
 
     def test_every_value_is_documented(self):
-        rows = re.findall(r"^\| `(\S+)` \| (?:`(.*?)`)?", (CHART / "README.md").read_text(), re.MULTILINE)
+        values, _, _ = (CHART / "README.md").read_text().partition("\n## Metrics\n")
+        rows = re.findall(r"^\| `(\S+)` \| (?:`(.*?)`)?", values, re.MULTILINE)
         defaults = leaves(DEFAULTS)
         assert [name for name, _ in rows] == list(defaults)
         for name, text in rows:
@@ -115,6 +116,7 @@ class TestChart:
         known = dict(re.findall(r"\[env: (\w+)=.*?\](?:\s+\[default: (.*?)\])?", usage))
         own = {name: value for name, value in environment(render()["Deployment"][0]).items() if isinstance(value, str)}
         assert own.pop("REDSHIFT_LINK_LOG_FORMAT") == "json"
+        assert f"Absent: {own.pop('REDSHIFT_LINK_LOG')};" in usage
         assert own == {name: known[name] for name in own}, "the chart's defaults are the program's"
         full = environment(render(FULL)["Deployment"][0])
         assert {name: full[f"REDSHIFT_LINK_{name}"] for name in ("INSTALLATION", "INTERVAL", "LOG")} == {
