@@ -1,6 +1,6 @@
 //! A job that lives: its attempts, one after the other.
 
-use super::attempt::{Fence, statement_name};
+use super::attempt::Fence;
 use super::attempts::Attempts;
 use super::encryption;
 use super::request::Stop;
@@ -136,13 +136,8 @@ fn record(draft: &mut Draft<'_>, attempts: &Attempts<'_>) -> Step {
     }
     let began = attempts.began().unwrap_or(request.now);
     status.started_at.get_or_insert(Time(began));
-    status.attempt = Some(attempts.last);
-    status.statement_id = None;
-    status.statement_name = Some(statement_name(request.job, attempts.last));
-    let folder = attempts.place.folder(request.job, attempts.last);
-    status.location = Some(format!("s3://{}/{folder}", attempts.place.bucket));
-    (status.manifest, status.rows, status.bytes, status.size, status.files) = (None, None, None, None, None);
     status.state = Some(JobState::Submitting);
+    draft.turn_to(attempts);
     (Next::Wait(Pace::Soon), submitting(attempts))
 }
 

@@ -1,6 +1,6 @@
 //! A step of a job's plan, and the plan in the making.
 
-use super::attempt::Place;
+use super::attempt::{Place, statement_name};
 use super::attempts::Attempts;
 use super::request::Request;
 use crate::api::conditions;
@@ -84,6 +84,17 @@ pub(super) struct Draft<'a> {
 pub(super) type Step = (Next, Stands);
 
 impl Draft<'_> {
+    /// The status is about the last attempt from now on; nothing in it is of the one before.
+    pub fn turn_to(&mut self, attempts: &Attempts<'_>) {
+        let (job, status) = (self.request.job, &mut self.status);
+        status.attempt = Some(attempts.last);
+        (status.ended, status.statement_id) = (None, None);
+        status.statement_name = Some(statement_name(job, attempts.last));
+        let folder = attempts.place.folder(job, attempts.last);
+        status.location = Some(format!("s3://{}/{folder}", attempts.place.bucket));
+        (status.manifest, status.rows, status.bytes, status.size, status.files) = (None, None, None, None, None);
+    }
+
     /// The attempt ended without a result.
     pub fn end(&mut self, ended: Ended) -> Step {
         // some of it may be texts of others, of any length

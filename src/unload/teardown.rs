@@ -36,7 +36,9 @@ pub(super) fn step(draft: &mut Draft<'_>, seen: &Seen) -> Result<Step, Gap> {
     let is_settled = matches!(draft.status.state, Some(JobState::Complete | JobState::Failed));
     let has_ended = draft.status.attempt == Some(attempts.last) && draft.status.ended.is_some();
     if attempts.last > 0 && !is_settled && !has_ended {
-        draft.status.attempt = Some(attempts.last);
+        if draft.status.attempt != Some(attempts.last) {
+            draft.turn_to(&attempts);
+        }
         if let Some(step) = end(draft, seen, &attempts, bucket_is_gone)? {
             return Ok(step);
         }

@@ -111,6 +111,12 @@ async fn whatever_happens_it_runs_once() {
     run(0..300).await;
 }
 
+/// Deleted between the fence of its second attempt and the status that tells of it.
+#[tokio::test(start_paused = true)]
+async fn a_life_that_once_did_not_end_ends() {
+    run(1_489..1_490).await;
+}
+
 #[tokio::test(start_paused = true)]
 #[ignore = "half an hour: started by hand"]
 async fn whatever_happens_ten_thousand_times_it_runs_once() {
