@@ -248,6 +248,8 @@ mod tests {
     fn derivations_are_frozen() {
         assert_eq!(statement_name(&job(), 2), format!("ml/stores/{UID}/2;"));
         assert_eq!(token(UID, 1), "6aa23649a593c59c374dbb5b6e39ce00f966d295b98dd247a9fb84bfd37e4bb3");
+        assert_eq!(question_name(&job(), 2), format!("ml/stores/{UID}/2;rows;"));
+        assert_eq!(question_token(UID, 1), "f78589932fda2388928d720463424f569f745ec644b72f66210db38ff07ee60b");
         assert_eq!(place().fence(UID, 12), format!("warehouse/_redshift-link/{UID}/12"));
         assert_eq!(place().folder(&job(), 3), format!("warehouse/a/{UID}/3/"));
         assert_eq!(place().destination(&job(), 3).unwrap().prefix(), place().folder(&job(), 3));

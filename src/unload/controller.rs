@@ -168,13 +168,13 @@ struct Context {
 
 impl Context {
     /// Rests for so long, less where the statement of the object ends meanwhile, or the object changes. Gives what is left.
-    async fn rest(&self, guarded: &Guarded, rest: Duration) -> Duration {
+    /// `links_changed`: as it was before the loop, which read the link.
+    async fn rest(&self, guarded: &Guarded, rest: Duration, mut links_changed: watch::Receiver<()>) -> Duration {
         let uid = guarded.meta().uid.as_deref().unwrap_or_default();
         if !self.around.awaits(uid) {
             return rest;
         }
         let began = Instant::now();
-        let mut links_changed = self.links_changed.clone();
         tokio::select! {
             () = self.around.until_ended(uid) => Duration::ZERO,
             () = self.until_changed(guarded) => Duration::ZERO,
@@ -204,6 +204,9 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
         around.cannot_read(&error.metadata);
         Failure::Unreadable(error.error.clone())
     })?;
+    let mut links_changed = context.links_changed.clone();
+    // a copy has seen no more than what it was made from
+    links_changed.mark_unchanged();
     // nobody closes it
     let turn = context.turns.acquire().await;
     let began = Instant::now();
@@ -216,7 +219,7 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
     around.metrics.looped("job", began.elapsed(), label);
     drop(turn);
     match result {
-        Ok(Ok(Some(rest))) => Ok(Action::requeue(context.rest(&guarded, rest).await)),
+        Ok(Ok(Some(rest))) => Ok(Action::requeue(context.rest(&guarded, rest, links_changed).await)),
         Ok(Ok(None)) => Ok(Action::await_change()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => {

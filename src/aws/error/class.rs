@@ -108,6 +108,7 @@ pub fn classify(service: Service, code: &str, message: &str) -> Class {
             Service::RedshiftData,
             "ActiveStatementsExceededException"
             | "ActiveSessionsExceededException"
+            | "ActiveWaitingRequestsExceededException"
             | "DatabaseConnectionException"
             | "QueryTimeoutException",
         ) => Class::Transient,
@@ -220,6 +221,7 @@ mod tests {
             (RedshiftData, "ExecuteStatementException", "", Transient),
             (RedshiftData, "ActiveStatementsExceededException", "", Transient),
             (RedshiftData, "ActiveSessionsExceededException", "", Transient),
+            (RedshiftData, "ActiveWaitingRequestsExceededException", "", Transient),
             (RedshiftData, "DatabaseConnectionException", "", Transient),
             (RedshiftData, "QueryTimeoutException", "", Transient),
             (RedshiftData, "ResourceNotFoundException", "", Stale),

@@ -7,6 +7,7 @@ use crate::bench::stage::{Stage, condition};
 use crate::bench::warehouse::Warehouse;
 use aws_sdk_redshiftdata::Client as Data;
 use futures::future::join_all;
+use k8s_openapi::jiff::Timestamp;
 use redshift_link::api::PLACE;
 use redshift_link::unload::attempt::statement_name;
 use serde_json::{Value, json};
@@ -64,11 +65,19 @@ async fn rows_of_the_warehouse_are_read_from_the_consumers_bucket() {
     let (stage, mut program) = ready("unload", bucket).await;
     let before = stage.inventory();
     let calls = stage.aws.calls(0).1;
+    stage.aws.post("settings", json!({"unload_file_seconds": 2}));
     stage.apply(&job(&stage, |_| {}));
     let done = stage.until_job_complete(JOB).await;
+    stage.aws.post("settings", json!({"unload_file_seconds": 0}));
     assert_eq!((&done["status"]["rows"], &done["status"]["attempt"]), (&json!(3), &json!(1)), "{done:#}");
 
     let prefix = prefix(&done);
+    // the manifest is written last; a statement that runs is looked at every 20 seconds, and its end is heard besides
+    let head = stage.s3().await.head_object().bucket(bucket).key(format!("{prefix}manifest")).send().await;
+    let ended = head.expect("there").last_modified.expect("a time").secs();
+    let finished: Timestamp = done["status"]["finishedAt"].as_str().expect("a time").parse().expect("a time");
+    assert!(finished.as_second() - ended < 10, "{ended}: {done:#}");
+
     let mut files = stage.files(bucket, &prefix).await;
     assert!(files.remove(&format!("{prefix}manifest")).is_some(), "{files:?}");
     let text = String::from_utf8(files.into_values().flatten().collect()).expect("text");
