@@ -54,7 +54,8 @@ test-bench: program control-plane-all python-packages ## tests of the bench itse
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/bench/aws tests/bench/chart
 
 .PHONY: sweeps
-sweeps: program control-plane python-packages ## what of the sweeps takes too long for `make test`: every kill, every order
+sweeps: export CARGO_PROFILE_DEV_OPT_LEVEL := 1
+sweeps: program control-plane python-packages ## what of the sweeps takes too long for `make test`: every kill, every order, 10,000 lives of jobs
 	@cargo test --locked --test it -- --ignored --nocapture --test-threads=2
 
 .PHONY: bench

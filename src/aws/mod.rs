@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod effect;
 pub mod error;
+mod lane;
 pub mod manifest;
 pub mod mark;
 pub mod model;

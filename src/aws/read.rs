@@ -29,8 +29,8 @@ pub type Found<K, V> = BTreeMap<K, V>;
 
 /// Reads of a kind are shared, unless they are `single`.
 macro_rules! lane {
-    ($id:ty, $answer:ty) => { super::shared::Lane<$id, $answer> };
-    ($id:ty, $answer:ty, single) => { super::shared::Single<$id, $answer> };
+    ($id:ty, $answer:ty) => { super::lane::Lane<$id, $answer> };
+    ($id:ty, $answer:ty, single) => { super::lane::Single<$id, $answer> };
 }
 
 macro_rules! reads {
@@ -99,7 +99,7 @@ macro_rules! reads {
             $((stringify!($method), &[$(Operation::new(Service::$service, $operation)),+]),)+
         ];
 
-        /// Reads in flight and just finished, one lane for each kind (see [`super::shared`]).
+        /// Reads in flight and just finished, one lane for each kind (see [`super::lane`]).
         #[derive(Default)]
         pub(super) struct Lanes {
             $($method: lane!($id, $answer $(, $single)?),)+

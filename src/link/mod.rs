@@ -12,6 +12,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod register;
 pub mod request;
+mod since;
 pub mod status;
 mod undone;
 pub mod want;

@@ -9,29 +9,25 @@ use super::parts::{Finding, Part, Shared};
 use super::plan;
 use super::register::Register;
 use super::request::Request;
-use super::status::{Outcome, Pace, happenings, pace, reconcile_requested_at, status};
+use super::since::Since;
+use super::status::{Outcome, Pace, happenings, pace, status};
 use super::want::{self, Want};
 use crate::api::{CrossAccountRedshiftLink, FINALIZER};
 use crate::aws::accounts::{Accounts, AccountsWatch, Denied, Tenant, allow};
 use crate::aws::effect::Execute;
-use crate::aws::error::Service;
 use crate::aws::mark::Installation;
-use crate::aws::moment::{Freshness, Moment};
-use crate::aws::read::{Read, Seen};
+use crate::aws::read::Seen;
 use crate::aws::scope::Scope;
 use crate::aws::shared::SharedReads;
 use crate::kubernetes::{Happening, Kubernetes, KubernetesError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-/// A listing may be so much older than the loop that uses it.
-const LISTING_AGE: Duration = Duration::from_secs(5);
 
 /// What the loop works with.
 pub struct Loop {
@@ -300,7 +296,7 @@ impl Loop {
             return self.report(request, accounts, &BTreeSet::new(), &outcome, &Acted::default()).await;
         }
         // others may have been answered by the same reads: the finalizer goes only after reads of its own
-        since.asked = Moment::now();
+        since.ask_anew();
         let plan = self.what_is_left(request, &since).await;
         if !plan.is_done() {
             return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
@@ -373,46 +369,6 @@ impl Loop {
         });
         Ok(Some(memory.due.saturating_duration_since(now)))
     }
-}
-
-/// How old reads may be: younger than our last effect on the same service, and, for what links share, younger than
-/// our own wants.
-struct Since {
-    ended: BTreeMap<Service, Moment>,
-    asked: Moment,
-    shared: Moment,
-}
-
-impl Since {
-    fn new(link: &CrossAccountRedshiftLink, memory: &Memory) -> Self {
-        let asked = reconcile_requested_at(link);
-        let handled = link.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-        // who asks for a look means a look
-        let asked = if asked.as_ref() == handled { Moment::default() } else { Moment::now() };
-        Self { ended: memory.ended.clone(), asked, shared: memory.wants_since.unwrap_or_default() }
-    }
-
-    fn of(&self, read: &Read) -> Freshness {
-        let own = self.ended.get(&read.service()).copied().unwrap_or_default();
-        let shared = if is_shared(read) { self.shared } else { Moment::default() };
-        Freshness { after: own.max(shared).max(self.asked), age: LISTING_AGE }
-    }
-
-    /// Shared things must be read after this; true where they may have been read before.
-    fn shared_after(&mut self, free: Moment) -> bool {
-        std::mem::replace(&mut self.shared, free) != free
-    }
-}
-
-const fn is_shared(read: &Read) -> bool {
-    matches!(
-        read,
-        Read::TablesOfVpc(..)
-            | Read::TablesThrough(..)
-            | Read::RulesOfGroup(..)
-            | Read::MarkedRules(..)
-            | Read::Peerings(..)
-    )
 }
 
 fn has_finalizer(link: &CrossAccountRedshiftLink) -> bool {

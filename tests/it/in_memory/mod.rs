@@ -11,6 +11,7 @@ mod foreign;
 mod secret_access;
 mod settled;
 mod shared;
+mod unload_failures;
 mod unload_files;
 mod unload_going;
 mod unload_once;

@@ -8,6 +8,8 @@ use crate::in_memory::fake::world::{job, link, unload_link};
 use crate::in_memory::unload_once::{FAULTS, check, ready};
 use redshift_link::api::unload::status::JobState;
 use serde_json::json;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 struct Random(u64);
@@ -97,30 +99,43 @@ async fn lives(seed: u64) -> usize {
     driver.loops
 }
 
-async fn run(seeds: std::ops::Range<u64>) {
-    let (first, mut loops) = (seeds.start, 0);
-    let runs = seeds.end - first;
-    for seed in seeds {
-        loops += lives(seed).await;
-    }
-    println!("random lives: {runs} runs, {loops} plans");
+/// Lives one after the other, each in a runtime of its own, shared out over as many threads as there are processors.
+fn run(seeds: Range<u64>) {
+    let next = AtomicU64::new(seeds.start);
+    let live = || {
+        let mut loops = 0;
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if !seeds.contains(&seed) {
+                return loops;
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+            loops += runtime.unwrap().block_on(lives(seed));
+        }
+    };
+    let loops: usize = std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let lives: Vec<_> = (0..threads).map(|_| scope.spawn(live)).collect();
+        lives.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    println!("random lives: {} runs, {loops} plans", seeds.end - seeds.start);
 }
 
-#[tokio::test(start_paused = true)]
-async fn whatever_happens_it_runs_once() {
-    run(0..300).await;
+#[test]
+fn whatever_happens_it_runs_once() {
+    run(0..300);
 }
 
 /// Deleted between the fence of its second attempt and the status that tells of it.
-#[tokio::test(start_paused = true)]
-async fn a_life_that_once_did_not_end_ends() {
-    run(1_489..1_490).await;
+#[test]
+fn a_life_that_once_did_not_end_ends() {
+    run(1_489..1_490);
 }
 
-#[tokio::test(start_paused = true)]
-#[ignore = "an hour or more: started by hand"]
-async fn whatever_happens_ten_thousand_times_it_runs_once() {
-    run(1_000..11_000).await;
+#[test]
+#[ignore = "a quarter of an hour or more: started by hand"]
+fn whatever_happens_ten_thousand_times_it_runs_once() {
+    run(1_000..11_000);
 }
 
 /// A link that is there, a job that is left alone: it is complete in the end.
