@@ -170,7 +170,7 @@ async fn sweep(whole: bool, empty: bool) {
         for fault in FAULTS {
             let stops = matches!(fault, Fault::StopBefore | Fault::StopAfter);
             for down in DOWN.iter().take(if stops { DOWN.len() } else { 1 }) {
-                let other = whole || [0, 25 * HOUR].contains(down);
+                let other = whole || !empty && [0, 25 * HOUR].contains(down);
                 for (name, meanwhile) in MEANWHILE.into_iter().take(if other { MEANWHILE.len() } else { 2 }) {
                     let what = format!("{fault:?} at write {number} {write:?}, down for {down} s, {name}");
                     let mut driver = ready().await;
