@@ -84,7 +84,7 @@ async fn nor_does_one_where_there_are_no_rows() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "a minute or two: with every time for which the process is down, whatever else happens"]
+#[ignore = "takes minutes, with every time for which the process is down: make sweeps"]
 async fn no_fault_at_any_time_makes_it_run_twice() {
     sweep(true, false).await;
     sweep(true, true).await;

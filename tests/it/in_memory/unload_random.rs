@@ -133,7 +133,7 @@ fn a_life_that_once_did_not_end_ends() {
 }
 
 #[test]
-#[ignore = "a quarter of an hour or more: started by hand"]
+#[ignore = "takes a quarter of an hour: make sweeps"]
 fn whatever_happens_ten_thousand_times_it_runs_once() {
     run(1_000..11_000);
 }

@@ -113,7 +113,7 @@ async fn a_table_is_read_back_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "minutes: make sweeps"]
+#[ignore = "takes minutes: make sweeps"]
 async fn a_million_rows_are_read_back_as_they_were() {
     table_comes_back("million", 1_000_000).await;
 }
