@@ -6,7 +6,7 @@ use futures::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Answers the loops, each read by as few calls as can be (see [`super::lane`]).
+/// Answers the loops, each read by as few calls as can be (how: `lane.rs`).
 pub struct SharedReads {
     source: Arc<dyn Reads>,
     lanes: Lanes,
