@@ -2,6 +2,8 @@
 
 use crate::bench::control_plane::ControlPlane;
 use crate::bench::root;
+use kube::CustomResourceExt;
+use redshift_link::api::UnloadJob;
 use redshift_link::api::unload::status::EndReason;
 use redshift_link::app::unload::end::remedy;
 use redshift_link::aws::accounts::Accounts;
@@ -60,6 +62,30 @@ fn remedies_of_jobs_are_the_same_everywhere() {
         let ends = remedy(reason).map_or("| |".to_owned(), |remedy| format!("| {remedy} |"));
         assert!(list.lines().any(|line| line.starts_with(&row) && line.ends_with(&ends)), "{row}... {ends}");
     }
+}
+
+/// The table of options names each field of an output, and no field that there is not.
+#[test]
+fn every_field_of_an_output_stands_in_the_table_of_options() {
+    let crd = serde_json::to_value(UnloadJob::crd()).unwrap();
+    let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/output");
+    let fields = |schema: &Value| schema["properties"].as_object().cloned().unwrap_or_default();
+    let mut there = BTreeSet::new();
+    for (name, field) in fields(schema.expect("an output")) {
+        // a format without options of its own is chosen by naming it
+        let inner: Vec<String> = fields(&field).keys().map(|inner| format!("{name}.{inner}")).collect();
+        there.extend(inner);
+        if field["properties"].is_null() || ["parquet", "csv", "json", "text"].contains(&name.as_str()) {
+            there.insert(name);
+        }
+    }
+    let list = text(&root().join("docs/unload-options.md"));
+    let second = |line: &str| line.strip_prefix("| ")?.split(" | ").nth(1).map(ToOwned::to_owned);
+    let columns: Vec<String> = list.lines().take_while(|line| !line.starts_with("## ")).filter_map(second).collect();
+    let named = columns.iter().flat_map(|column| column.split('`').skip(1).step_by(2)).map(ToOwned::to_owned);
+    let named: BTreeSet<String> = named.filter(|field| field != "spec.query").collect();
+    assert!(named.len() > 20, "{named:?}");
+    assert_eq!(named, there);
 }
 
 #[test]
