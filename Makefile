@@ -54,6 +54,7 @@ test-bench: program control-plane-all python-packages ## tests of the bench itse
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/bench/aws tests/bench/chart
 
 .PHONY: sweeps
+# They compute for long, so the program's own crate is optimised; its dependencies stay as they were built.
 sweeps: export CARGO_PROFILE_DEV_OPT_LEVEL := 1
 sweeps: program control-plane python-packages ## what of the sweeps takes too long for `make test`: every kill, every order, 10,000 lives of jobs
 	@cargo test --locked --test it -- --ignored --nocapture --test-threads=2

@@ -21,6 +21,7 @@ pub(super) struct Since {
 }
 
 impl Since {
+    /// For one loop over a link, from what is remembered of the loops before.
     pub fn new(link: &CrossAccountRedshiftLink, memory: &Memory) -> Self {
         let asked = reconcile_requested_at(link);
         let handled = link.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
@@ -29,6 +30,7 @@ impl Since {
         Self { ended: memory.ended.clone(), asked, shared: memory.wants_since.unwrap_or_default() }
     }
 
+    /// How fresh the answer to this read must be.
     pub fn of(&self, read: &Read) -> Freshness {
         let own = self.ended.get(&read.service()).copied().unwrap_or_default();
         let shared = if is_shared(read) { self.shared } else { Moment::default() };
