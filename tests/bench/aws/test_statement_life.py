@@ -84,6 +84,16 @@ def test_a_running_statement_is_cancelled(sql):
         sql.client.cancel_statement(Id=identifier)
 
 
+def test_a_statement_that_does_not_hear_is_asked_again(sql):
+    # It takes the first request for nothing, as PostgreSQL does with one that comes just before a command begins.
+    deaf = "begin perform pg_sleep(30); exception when query_canceled then null; end;"
+    identifier = sql.start(f"do $$ begin {deaf} perform pg_sleep(30); end $$")
+    sql.until(identifier, "STARTED")
+    time.sleep(1)
+    sql.client.cancel_statement(Id=identifier)
+    assert sql.ended(identifier)["Status"] == "ABORTED"
+
+
 def test_only_a_running_statement_can_be_cancelled(bench, sql):
     for status, setting in (("SUBMITTED", "statement_submitted_seconds"), ("PICKED", "statement_picked_seconds")):
         bench.post("settings", **{setting: 1})

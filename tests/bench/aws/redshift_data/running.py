@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..engine import Engine
 
 _ROW_BYTES = 64 * 1024
+# A query that did not hear that it is to stop is asked again after so many seconds.
+_ASKED_AGAIN = 0.2
 
 # The engine of this process: an UNLOAD acts through it as other callers do.
 _engine: list["Engine"] = []
@@ -85,20 +87,23 @@ def _run_queries(statement: Statement, warehouse: Warehouse) -> None:
     except psycopg.Error as error:
         raise from_postgres(error)
     failure: QueryFailed | None = None
+    over = threading.Event()
     with connection:
         statement.pid = connection.info.backend_pid
-        statement.interrupt = lambda: _interrupt(connection)
+        statement.interrupt = lambda: threading.Thread(target=_interrupt, args=(connection, over), daemon=True).start()
         whole = statement.batch and statement.mode != AUTO_COMMIT
         if whole:
             connection.execute("begin")
-        for query in statement.queries:
-            try:
-                _run_query(statement, warehouse, connection, query)
-            except QueryFailed as error:
-                if whole or not statement.batch:
-                    raise
-                failure = failure or error
-        statement.interrupt = lambda: None
+        try:
+            for query in statement.queries:
+                try:
+                    _run_query(statement, warehouse, connection, query)
+                except QueryFailed as error:
+                    if whole or not statement.batch:
+                        raise
+                    failure = failure or error
+        finally:
+            over.set()
         if whole:
             _commit(statement, connection)
     if failure:
@@ -106,12 +111,17 @@ def _run_queries(statement: Statement, warehouse: Warehouse) -> None:
     _end(statement, FINISHED)
 
 
-def _interrupt(connection: Any) -> None:
-    """Ends what the connection is doing; that it has ended by itself in the meantime is no error."""
+def _interrupt(connection: Any, over: threading.Event) -> None:
+    """Ends what the connection is doing; that it has ended by itself in the meantime is no error.
+
+    PostgreSQL forgets a request that comes between two commands: it is made until the queries are over.
+    """
     import psycopg
 
-    with suppress(psycopg.Error):
-        connection.cancel_safe(timeout=5)
+    while not over.is_set():
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=5)
+        over.wait(_ASKED_AGAIN)
 
 
 def _commit(statement: Statement, connection: Any) -> None:
