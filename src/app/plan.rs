@@ -11,7 +11,7 @@ use crate::aws::shared::SharedReads;
 use crate::cli::Plan as Settings;
 use crate::link::observe::observe;
 use crate::link::others::Others;
-use crate::link::plan::{Plan, keep, take_down};
+use crate::link::plan::{Plan, Reach, keep, take_down};
 use crate::link::request::Request;
 use crate::link::status::planned;
 use crate::observability::metrics::Metrics;
@@ -95,7 +95,7 @@ async fn of(
     };
     let any = Freshness { after: Moment::default(), age: Duration::from_secs(60) };
     let compute = |seen: &Seen| match link.metadata.deletion_timestamp {
-        Some(_) => take_down(&request, seen, others),
+        Some(_) => take_down(&request, seen, others, Reach::All),
         None => keep(&request, seen, others),
     };
     Ok(observe(reads, &mut Seen::default(), |_| any, compute).await)

@@ -145,14 +145,27 @@ pub fn keep(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan,
     Ok(plan)
 }
 
-/// The plan that takes a link down. It is finished when it [is done](Plan::is_done).
+/// How far a removal looks for the roles that only some links have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// For those of which status remembers anything.
+    Remembered,
+    /// For all that a link can have: status may lack what was made just before a crash.
+    All,
+}
+
+/// The plan that takes a link down. It is finished when it [is done](Plan::is_done) and reaches all.
 ///
 /// # Errors
 /// Something must be read first.
-pub fn take_down(request: &Request<'_>, seen: &Seen, others: &Others) -> Result<Plan, Unread> {
+pub fn take_down(request: &Request<'_>, seen: &Seen, others: &Others, reach: Reach) -> Result<Plan, Unread> {
     let (mut parts, connections) = sweeps(request, seen, &BTreeSet::new(), others);
-    parts.push((Part::UnloadRoles, unload_roles::teardown(request, seen)));
-    parts.push((Part::SecretAccess, secret_access::teardown(request, seen)));
+    if reach == Reach::All || unload_roles::may_be_there(request) {
+        parts.push((Part::UnloadRoles, unload_roles::teardown(request, seen)));
+    }
+    if reach == Reach::All || secret_access::may_be_there(request) {
+        parts.push((Part::SecretAccess, secret_access::teardown(request, seen)));
+    }
     parts.push((Part::ConsumerPolicy, consumer_policy::teardown(request, seen)));
     parts.push((Part::ProducerRole, teardown_role(request, seen)));
     parts.sort_by_key(|(part, _)| TAKING_DOWN.iter().position(|other| other == part));

@@ -6,7 +6,7 @@ use super::memory::{Memories, Memory};
 use super::observe::observe;
 use super::others::Holder;
 use super::parts::{Finding, Part, Shared};
-use super::plan;
+use super::plan::{self, Reach};
 use super::register::Register;
 use super::request::Request;
 use super::since::Since;
@@ -280,7 +280,7 @@ impl Loop {
             // until its mark is off, nobody else may take for unwanted what this link leaves in place
             self.register.unobservable(request.uid(), holder(request), want::in_status(request.link));
         }
-        let plan = self.what_is_left(request, &since).await;
+        let plan = self.what_is_left(request, &since, Reach::Remembered).await;
         if !plan.is_done() {
             return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
         }
@@ -297,7 +297,7 @@ impl Loop {
         }
         // others may have been answered by the same reads: the finalizer goes only after reads of its own
         since.ask_anew();
-        let plan = self.what_is_left(request, &since).await;
+        let plan = self.what_is_left(request, &since, Reach::All).await;
         if !plan.is_done() {
             return self.carry_out(request, accounts, &BTreeSet::new(), plan, Outcome::TakenDown).await;
         }
@@ -312,10 +312,11 @@ impl Loop {
         Ok(None)
     }
 
-    async fn what_is_left(&self, request: &Request<'_>, since: &Since) -> plan::Plan {
+    async fn what_is_left(&self, request: &Request<'_>, since: &Since, reach: Reach) -> plan::Plan {
         let others = self.register.others(request.uid());
         let mut seen = Seen::default();
-        observe(&self.reads, &mut seen, |r| since.of(r), |seen| plan::take_down(request, seen, &others)).await
+        let left = |seen: &Seen| plan::take_down(request, seen, &others, reach);
+        observe(&self.reads, &mut seen, |read| since.of(read), left).await
     }
 
     async fn carry_out(

@@ -203,9 +203,14 @@ pub fn remembered<'a, const N: usize>(
     resources.filter(move |resource| resource.split(' ').any(|word| names.iter().any(|name| name == word)))
 }
 
-/// Status says of nothing that it is there: it may have been wiped.
+/// Whether anything may be there of a part of which status remembers this.
 #[must_use]
-pub fn knows_nothing(request: &Request<'_>) -> bool {
+pub fn may_be_there(request: &Request<'_>, remembered: &BTreeSet<String>) -> bool {
+    !remembered.is_empty() || knows_nothing(request)
+}
+
+/// Status says of nothing that it is there: it may have been wiped.
+fn knows_nothing(request: &Request<'_>) -> bool {
     request.link.status.as_ref().is_none_or(|status| status.resources.is_empty())
 }
 

@@ -1,6 +1,6 @@
 //! A settled link costs nothing but a known number of reads; a new one exactly the writes that it takes.
 
-use crate::in_memory::driver::{Driver, INTERVAL};
+use crate::in_memory::driver::{Driver, GRACE, INTERVAL};
 use crate::in_memory::fake::faults::Write;
 use crate::in_memory::fake::world::{link, unload_link, whole_link};
 use redshift_link::api::CrossAccountRedshiftLink;
@@ -122,6 +122,33 @@ async fn reading_a_secret_takes_this_much_more() {
 fn more<'a>(some: &BTreeMap<&'a str, usize>, others: &BTreeMap<&str, usize>) -> BTreeMap<&'a str, usize> {
     let differ = some.iter().map(|(name, count)| (*name, count - others.get(name).unwrap_or(&0)));
     differ.filter(|(_, count)| *count > 0).collect()
+}
+
+/// What a link never had is looked for once: before the finalizer goes.
+#[tokio::test(start_paused = true)]
+async fn taking_a_link_down_reads_this_much() {
+    let mut driver = ready().await;
+    driver.pass(GRACE * 2).await;
+    driver.aws.state().reads.clear();
+    let before = driver.loops;
+    driver.kubernetes.delete("a");
+    driver.settle().await;
+    driver.pass(GRACE * 2).await;
+    assert!(driver.kubernetes.get("a").is_none());
+    let reads = counted(driver.aws.state().reads.iter().copied());
+    let looks = 4;
+    let expected = BTreeMap::from([
+        ("DescribeClusters", 1),
+        ("DescribeRouteTables", looks * 2),
+        ("DescribeSecurityGroupRules", looks * 2),
+        ("DescribeVpcPeeringConnections", looks * 2),
+        // the ledger in each look; in the last one, the roles for unloads and for the secret
+        ("GetRole", looks + 3 + 2),
+        // the ledger's two roles, until it is gone
+        ("GetRolePolicy", 2 * 2),
+        ("ListRolePolicies", 2),
+    ]);
+    assert_eq!(reads, expected, "in {} loops", driver.loops - before);
 }
 
 /// Many links over the same networks share their listings.

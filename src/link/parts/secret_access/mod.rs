@@ -31,13 +31,12 @@ const fn pair<'a>(request: &Request<'a>) -> [OwnRole<'a>; 2] {
 pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
     let unload = request.spec().unload.as_ref();
     let asked_for = unload.and_then(|unload| Some((unload.secret_arn.as_ref()?, unload.secret_readers.as_ref()?)));
-    let remembered: BTreeSet<String> = role::remembered(request, pair(request)).cloned().collect();
     let planned = match asked_for {
         Some((secret, readers)) => keep(request, facts, seen, secret, readers),
-        None if !remembered.is_empty() || role::knows_nothing(request) => teardown(request, seen),
+        None if may_be_there(request) => teardown(request, seen),
         None => Ok(PartPlan::default()),
     };
-    role::or_finding(PART, planned, remembered)
+    role::or_finding(PART, planned, remembered(request))
 }
 
 fn keep(
@@ -66,6 +65,17 @@ fn keep(
     whole.findings.extend(missing);
     whole.notes.push(format!("a reader takes on {reader_arn}, then {reading_arn}, and reads {secret}"));
     Ok(whole)
+}
+
+/// What status says is there of this part.
+fn remembered(request: &Request<'_>) -> BTreeSet<String> {
+    role::remembered(request, pair(request)).cloned().collect()
+}
+
+/// Whether status remembers anything of this part, or may have forgotten it.
+#[must_use]
+pub fn may_be_there(request: &Request<'_>) -> bool {
+    role::may_be_there(request, &remembered(request))
 }
 
 /// Takes away at once what both roles allow, and the roles.

@@ -49,7 +49,7 @@ const fn write<'a>(request: &Request<'a>) -> OwnRole<'a> {
 pub fn plan(request: &Request<'_>, facts: &Facts, seen: &Seen) -> Result<PartPlan, Halt> {
     let planned = match &request.spec().unload {
         Some(spec) => keep(request, facts, spec, seen),
-        None if !remembered(request).is_empty() || role::knows_nothing(request) => teardown(request, seen),
+        None if may_be_there(request) => teardown(request, seen),
         None => Ok(PartPlan::default()),
     };
     role::or_finding(PART, planned, remembered(request))
@@ -126,6 +126,12 @@ fn wait_for_jobs(request: &Request<'_>, plan: &mut PartPlan) {
 
 fn jobs(request: &Request<'_>) -> String {
     request.held_by.iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// Whether status remembers anything of this part, or may have forgotten it.
+#[must_use]
+pub fn may_be_there(request: &Request<'_>) -> bool {
+    role::may_be_there(request, &remembered(request))
 }
 
 /// Takes the role from the cluster, and then removes the roles; what they allow goes at once.
