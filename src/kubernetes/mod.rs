@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod lease;
+pub mod turns;
 
 use crate::api::unload::status::UnloadJobStatus;
 use crate::api::{CrossAccountRedshiftLink, LinkStatus, UnloadJob};

@@ -5,6 +5,7 @@ use crate::api::CrossAccountRedshiftLink;
 use crate::api::conditions::{self, types};
 use crate::aws::error::Class;
 use crate::kubernetes::KubernetesError;
+use crate::kubernetes::turns::Turns;
 use crate::observability::metrics::Metrics;
 use futures::StreamExt;
 use futures::stream::Stream;
@@ -31,6 +32,7 @@ type Guarded = DeserializeGuard<CrossAccountRedshiftLink>;
 struct Context {
     around: Arc<Loop>,
     metrics: Metrics,
+    turns: Turns<Guarded>,
 }
 
 /// Why a loop over an object broke off.
@@ -75,9 +77,11 @@ pub async fn run(
     let controller = Controller::new(links, watcher::Config::default());
     let store = controller.store();
     let counted = count(store.clone(), metrics.clone());
-    let context = Arc::new(Context { around: around.clone(), metrics });
+    let turns = Turns::new(workers, store.clone(), stop.clone());
+    let context = Arc::new(Context { around: around.clone(), metrics, turns });
     let controlled = controller
-        .with_config(Config::default().concurrency(workers))
+        // as many as there are: they wait for their turns
+        .with_config(Config::default().concurrency(0))
         .reconcile_all_on(again)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, pause, context)
@@ -139,6 +143,7 @@ fn forget_absent(around: &Loop, store: &Store<Guarded>) {
 }
 
 async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failure> {
+    let Some((_turn, guarded)) = context.turns.take(&guarded).await else { return Ok(Action::await_change()) };
     let link = guarded.0.as_ref().map_err(|error| {
         context.around.cannot_read(&error.metadata);
         Failure::Unreadable(error.error.clone())

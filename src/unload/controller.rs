@@ -5,6 +5,7 @@ use crate::api::unload::status::JobState;
 use crate::api::{CrossAccountRedshiftLink, UnloadJob};
 use crate::aws::error::Class;
 use crate::kubernetes::KubernetesError;
+use crate::kubernetes::turns::Turns;
 use crate::observability::metrics::Metrics;
 use futures::StreamExt;
 use futures::stream::Stream;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use strum::IntoEnumIterator;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -82,12 +83,12 @@ pub async fn run(
     let context = Arc::new(Context {
         around: around.clone(),
         store: store.clone(),
-        turns: Semaphore::new(workers.into()),
+        turns: Turns::new(workers, store.clone(), stop.clone()),
         links_changed,
         stop: stop.clone(),
     });
     let controlled = controller
-        // as many as there are: most of them wait
+        // as many as there are: most of them wait, for the end of a statement or for their turns
         .with_config(Config::default().concurrency(0))
         .watches(links, watcher::Config::default(), move |link| {
             changed.send_replace(());
@@ -160,8 +161,7 @@ fn forget_absent(around: &Loop, store: &Store<Guarded>) {
 struct Context {
     around: Arc<Loop>,
     store: Store<Guarded>,
-    /// So many loops run at a time.
-    turns: Semaphore,
+    turns: Turns<Guarded>,
     links_changed: watch::Receiver<()>,
     stop: CancellationToken,
 }
@@ -200,15 +200,14 @@ impl Context {
 
 async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failure> {
     let around = &context.around;
+    let mut links_changed = context.links_changed.clone();
+    // a copy has seen no more than what it was made from
+    links_changed.mark_unchanged();
+    let Some((turn, guarded)) = context.turns.take(&guarded).await else { return Ok(Action::await_change()) };
     let job = guarded.0.as_ref().map_err(|error| {
         around.cannot_read(&error.metadata);
         Failure::Unreadable(error.error.clone())
     })?;
-    let mut links_changed = context.links_changed.clone();
-    // a copy has seen no more than what it was made from
-    links_changed.mark_unchanged();
-    // nobody closes it
-    let turn = context.turns.acquire().await;
     let began = Instant::now();
     let result = tokio::time::timeout(LOOP_TIMEOUT, around.reconcile(job)).await;
     let label = match &result {
